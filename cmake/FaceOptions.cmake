@@ -1,0 +1,16 @@
+# face_options: include path, warnings and sanitizers shared by every target of the project.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+
+find_package(Threads REQUIRED)
+add_library(face_options INTERFACE)
+target_include_directories(face_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(face_options INTERFACE -Wall -Wextra $<$<BOOL:${FACE_WERROR}>:-Werror>)
+target_link_libraries(face_options INTERFACE Threads::Threads)
+if(FACE_SANITIZE)
+  target_compile_options(face_options INTERFACE -fsanitize=${FACE_SANITIZE} -fno-omit-frame-pointer
+                         -fno-sanitize-recover=all)
+  target_link_options(face_options INTERFACE -fsanitize=${FACE_SANITIZE})
+endif()

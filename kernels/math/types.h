@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// kernels/math/types.h - the plain values that cross between host and device: images, faces.
+// C++17 and no library types, so that any CUDA toolkit from 11.8 on can compile it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace face {
+
+/// A picture of 8-bit RGB, rows of `stride` bytes, not owned.
+/// Shape: (height, width, 3), interleaved. REQUIRES: stride >= 3 * width.
+struct ImageView {
+  const uint8_t* data = nullptr;
+  int width = 0;
+  int height = 0;
+  size_t stride = 0;
+};
+
+/// A point in pixels, x to the right, y down.
+struct Point {
+  float x = 0.f;
+  float y = 0.f;
+};
+
+constexpr int kLandmarks = 5;  // left eye, right eye, nose, left and right mouth corner
+
+/// A face found by the detector, before recognition. Boxes are not clamped to the image.
+/// Units: pixels of the image given to the detector; score in [0, 1].
+struct Detection {
+  float x1 = 0.f;
+  float y1 = 0.f;
+  float x2 = 0.f;
+  float y2 = 0.f;
+  float score = 0.f;
+  Point landmarks[kLandmarks];
+};
+
+}  // namespace face
