@@ -267,6 +267,7 @@ void write_pack(const std::filesystem::path& path, const std::vector<const Netwo
   }
   const uint64_t file_size = lay_out(sections);
   std::vector<Section> table;
+  table.reserve(sections.size());
   for (const PendingSection& s : sections) table.push_back(s.entry);
   const Header header = make_header(table, file_size);
 

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# scripts/common.sh - sourced by the other scripts: where things are, how to say things.
+# shellcheck shell=bash
+project_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build_dir=${FACE_BUILD_DIR:-$project_dir/build}
+# shellcheck disable=SC2034  # used by the scripts that source this
+# Things fetched once: model packs, headers, results of slow checks.
+cache_dir=${FACE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/face-worker}
+
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+fail() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+cores() { nproc 2>/dev/null || echo 2; }
+
+# configure_and_build TARGET...: the release preset plus what FACE_CMAKE_ARGS asks for.
+configure_and_build() {
+  local extra=()
+  read -r -a extra <<<"${FACE_CMAKE_ARGS:-}"
+  cmake -S "$project_dir" -B "$build_dir" -G Ninja -DCMAKE_BUILD_TYPE=Release "${extra[@]}" ||
+    fail "configuring failed, see above"
+  cmake --build "$build_dir" -j "$(cores)" --target "$@" || fail "building failed, see above"
+}
