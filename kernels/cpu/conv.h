@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv.h - our own CPU convolutions: prepacked once, then run without allocating.
+//
+// Activations are NHWC float32. One source, templated on the vector width, is compiled once per
+// instruction set and chosen at run time. Each algorithm is exact up to rounding; which is fastest
+// depends on shape and machine, so the caller times the candidates (see docs/cpu_conv.md).
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace face::cpu {
+
+/// Builds of the kernels. kWide16OnAvx2 computes with 16-lane vectors on AVX2 registers: slow, it
+/// exists so that the code of kAvx512 can be tested on machines without AVX-512.
+enum class ConvIsa { kBaseline, kAvx2, kAvx512, kWide16OnAvx2 };
+[[nodiscard]] const char* to_string(ConvIsa isa);
+/// True if this CPU (and operating system) can execute the build.
+[[nodiscard]] bool supported(ConvIsa isa);
+/// The fastest build that this CPU supports.
+[[nodiscard]] ConvIsa best_conv_isa();
+
+enum class ConvAlgorithm {
+  kWinograd2x2,  // F(2x2, 3x3): 2.25 times fewer multiplications, weights 16/9 the size
+  kWinograd2x4,  // F(2x4, 3x3): 3 times fewer, weights 24/9
+  kWinograd4x4,  // F(4x4, 3x3): 4 times fewer, weights 4 times the size
+};
+[[nodiscard]] const char* to_string(ConvAlgorithm algorithm);
+
+enum class ConvActivation { kNone, kRelu, kPrelu, kClip };
+
+/// One convolution layer: activation(conv(input) + bias + addend).
+struct ConvDesc {
+  int max_batch = 1;
+  int in_channels = 0, in_height = 0, in_width = 0;
+  int out_channels = 0, out_height = 0, out_width = 0;
+  int groups = 1;
+  int kernel_h = 3, kernel_w = 3;
+  int stride = 1;
+  int pad_top = 1, pad_left = 1;  // below and right follow from the output's size
+  /// bias has 9 rows, one per border class of kBorder9 (engine/network.h): row 3 * v + h.
+  bool border_bias = false;
+  bool has_addend = false;
+  /// The addend has half the output's height and width; pixel (y, x) adds (y / 2, x / 2).
+  bool addend_upsampled = false;
+  ConvActivation activation = ConvActivation::kNone;
+  float clip_low = 0.f, clip_high = 0.f;
+};
+
+/// Read while the layer is made, not afterwards.
+struct ConvWeights {
+  const float* weights = nullptr;  // (out, in / groups, kernel_h, kernel_w)
+  const float* bias = nullptr;     // (out) or, with border_bias, (9, out); null: zero
+  const float* slopes = nullptr;   // kPrelu: (out)
+};
+
+/// How a layer spreads its work: run(tasks, body, context) calls body(context, task, worker) once
+/// for each task in [0, tasks) and returns when all have returned; no two calls that run at the
+/// same time share a worker, 0 <= worker < threads.
+struct Parallel {
+  using Body = void (*)(const void* context, int task, int worker);
+  int threads = 1;
+  void (*run)(int threads, int tasks, Body body, const void* context) = nullptr;
+
+  template <typename F>
+  void operator()(int tasks, const F& f) const {
+    const Body body = [](const void* context, int task, int worker) {
+      (*static_cast<const F*>(context))(task, worker);
+    };
+    run(threads, tasks, body, &f);
+  }
+};
+/// On the calling thread.
+[[nodiscard]] Parallel serial_parallel();
+/// On an OpenMP team of `threads`.
+[[nodiscard]] Parallel openmp_parallel(int threads);
+
+/// A layer ready to run. Owns its packed weights. Threads: run() is const and reentrant as long as
+/// each call has its own scratch.
+class Conv {
+ public:
+  virtual ~Conv() = default;
+  [[nodiscard]] virtual std::string name() const = 0;  // e.g. "winograd4x4:avx2"
+  [[nodiscard]] virtual size_t weight_bytes() const = 0;
+  /// Bytes that run() needs with a team of `threads`; 64-byte aligned, contents arbitrary.
+  [[nodiscard]] virtual size_t scratch_bytes(int threads) const = 0;
+  /// Shapes: input (batch, in_h, in_w, in_c), output and addend (batch, out_h, out_w, out_c),
+  /// dense; addend is null unless has_addend and may be the output. 1 <= batch <= max_batch.
+  virtual void run(const float* input, const float* addend, float* output, int batch, void* scratch,
+                   const Parallel& parallel) const = 0;
+};
+
+/// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group.
+[[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc);
+
+/// Packs the weights. Throws Error(kInvalidArgument) unless can_compute and supported(isa).
+[[nodiscard]] std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa,
+                                              const ConvDesc& desc, const ConvWeights& weights);
+
+/// All algorithms that can compute `desc`.
+[[nodiscard]] std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc);
+
+}  // namespace face::cpu

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_dispatch.cpp - which builds this CPU can run, and the way to each algorithm.
+#include "engine/error.h"
+#include "kernels/cpu/conv_layer.h"
+
+namespace face::cpu {
+
+const char* to_string(ConvIsa isa) {
+  switch (isa) {
+    case ConvIsa::kBaseline:
+      return "baseline";
+    case ConvIsa::kAvx2:
+      return "avx2";
+    case ConvIsa::kAvx512:
+      return "avx512";
+    case ConvIsa::kWide16OnAvx2:
+      return "wide16";
+  }
+  return "?";
+}
+
+const char* to_string(ConvAlgorithm algorithm) {
+  switch (algorithm) {
+    case ConvAlgorithm::kWinograd2x2:
+      return "winograd2x2";
+    case ConvAlgorithm::kWinograd2x4:
+      return "winograd2x4";
+    case ConvAlgorithm::kWinograd4x4:
+      return "winograd4x4";
+  }
+  return "?";
+}
+
+#if defined(__x86_64__)
+bool supported(ConvIsa isa) {
+  switch (isa) {
+    case ConvIsa::kBaseline:
+      return true;
+    case ConvIsa::kAvx2:
+    case ConvIsa::kWide16OnAvx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case ConvIsa::kAvx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("fma");
+  }
+  return false;
+}
+
+const ConvKernels& conv_kernels(ConvIsa isa) {
+  switch (isa) {
+    case ConvIsa::kAvx2:
+      return conv_kernels_avx2();
+    case ConvIsa::kAvx512:
+      return conv_kernels_avx512();
+    case ConvIsa::kWide16OnAvx2:
+      return conv_kernels_wide16();
+    case ConvIsa::kBaseline:
+      break;
+  }
+  return conv_kernels_baseline();
+}
+#else
+bool supported(ConvIsa isa) { return isa == ConvIsa::kBaseline; }
+
+const ConvKernels& conv_kernels(ConvIsa) { return conv_kernels_baseline(); }
+#endif
+
+ConvIsa best_conv_isa() {
+  if (supported(ConvIsa::kAvx512)) return ConvIsa::kAvx512;
+  return supported(ConvIsa::kAvx2) ? ConvIsa::kAvx2 : ConvIsa::kBaseline;
+}
+
+bool can_compute(ConvAlgorithm, const ConvDesc& d) {
+  return d.kernel_h == 3 && d.kernel_w == 3 && d.stride == 1 && d.pad_top == 1 && d.pad_left == 1 &&
+         d.groups == 1 && d.out_height == d.in_height && d.out_width == d.in_width;
+}
+
+std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc) {
+  std::vector<ConvAlgorithm> result;
+  for (const auto algorithm :
+       {ConvAlgorithm::kWinograd4x4, ConvAlgorithm::kWinograd2x4, ConvAlgorithm::kWinograd2x2}) {
+    if (can_compute(algorithm, desc)) result.push_back(algorithm);
+  }
+  return result;
+}
+
+std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc& desc,
+                                const ConvWeights& weights) {
+  if (!supported(isa)) {
+    throw Error(ErrorKind::kInvalidArgument,
+                std::string("convolution: this CPU has no ") + to_string(isa));
+  }
+  if (!can_compute(algorithm, desc)) {
+    throw Error(ErrorKind::kInvalidArgument, std::string("convolution: ") + to_string(algorithm) +
+                                                 " takes 3x3, stride 1, padding 1, one group");
+  }
+  return make_winograd(algorithm, isa, desc, weights);
+}
+
+}  // namespace face::cpu

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_epilogue_inl.h - bias, addend and activation on a vector of output channels.
+#pragma once
+
+#include "kernels/cpu/conv_plan.h"
+#include "kernels/cpu/conv_simd.h"
+
+namespace face::cpu::FACE_CONV_ISA {
+
+/// Where one output pixel reads its bias and addend: pointers to channel 0. addend may be null.
+struct PixelSources {
+  const float* bias;
+  const float* addend;
+};
+
+/// Pixel (y, x) of image `image`.
+FACE_INLINE PixelSources pixel_sources(const Epilogue& e, int image, int y, int x) {
+  PixelSources s{e.bias, nullptr};
+  if (e.bias_stride != 0) s.bias += (3 * e.row_class[y] + e.col_class[x]) * e.bias_stride;
+  if (e.addend == nullptr) return s;
+  const int shift = e.addend_upsampled ? 1 : 0;
+  const size_t height = e.height >> shift, width = e.width >> shift;
+  s.addend = e.addend + ((image * height + (y >> shift)) * width + (x >> shift)) * e.channels;
+  return s;
+}
+
+template <EpilogueKind kKind, int kLanes>
+FACE_INLINE Vec<kLanes> activate(Vec<kLanes> x, const Epilogue& e, int channel) {
+  const Vec<kLanes> zero{};
+  if constexpr (kKind == EpilogueKind::kRelu) return at_least(x, zero);
+  if constexpr (kKind == EpilogueKind::kPrelu) {
+    return x < zero ? x * load<kLanes>(e.slopes + channel) : x;
+  }
+  if constexpr (kKind == EpilogueKind::kClip) {
+    return at_most<Vec<kLanes>>(at_least<Vec<kLanes>>(x, zero + e.low), zero + e.high);
+  }
+  return x;
+}
+
+/// Channels [channel, channel + kLanes) of one pixel.
+template <EpilogueKind kKind, int kLanes>
+FACE_INLINE Vec<kLanes> finish(Vec<kLanes> x, const Epilogue& e, const PixelSources& s,
+                               int channel) {
+  x += load<kLanes>(s.bias + channel);
+  if (s.addend != nullptr) x += load<kLanes>(s.addend + channel);
+  return activate<kKind, kLanes>(x, e, channel);
+}
+
+/// Calls f.template operator()<kind>() with the epilogue's kind as a constant.
+template <typename F>
+FACE_INLINE void with_kind(EpilogueKind kind, const F& f) {
+  switch (kind) {
+    case EpilogueKind::kNone:
+      return f.template operator()<EpilogueKind::kNone>();
+    case EpilogueKind::kRelu:
+      return f.template operator()<EpilogueKind::kRelu>();
+    case EpilogueKind::kPrelu:
+      return f.template operator()<EpilogueKind::kPrelu>();
+    case EpilogueKind::kClip:
+      return f.template operator()<EpilogueKind::kClip>();
+  }
+}
+
+}  // namespace face::cpu::FACE_CONV_ISA

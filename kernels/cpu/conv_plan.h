@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_plan.h - what the planners (conv_*.cpp) hand to the kernels of one instruction
+// set (conv_isa.cpp). Plain data only: this header is compiled with several sets of flags, so an
+// inline function here could leak instructions the CPU lacks into the rest of the program.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace face::cpu {
+
+enum class EpilogueKind { kNone, kRelu, kPrelu, kClip };
+
+/// What follows the sum: + bias, + addend, activation. Arrays are over all output channels.
+struct Epilogue {
+  const float* bias = nullptr;  // rows of bias_stride floats, or one row if bias_stride is 0
+  size_t bias_stride = 0;
+  const uint8_t* row_class = nullptr;  // (out_height): bias row 3 * row_class[y] + col_class[x]
+  const uint8_t* col_class = nullptr;  // (out_width)
+  const float* slopes = nullptr;
+  EpilogueKind kind = EpilogueKind::kNone;
+  float low = 0.f, high = 0.f;
+  const float* addend = nullptr;
+  bool addend_upsampled = false;
+  int height = 0, width = 0, channels = 0;  // of one output image
+};
+
+/// Input channels that lie together in transformed tiles.
+constexpr int kWinogradDepthBlock = 16;
+
+/// Transforms tiles [tile_begin, tile_end), channels [channel_begin, channel_end) of a stack of
+/// images. v: [point][channel / 16][tile - tile_origin][channel % 16], `tile_capacity` tiles.
+/// REQUIRES: channel_begin is a multiple of 16.
+struct WinogradInput {
+  const float* input = nullptr;  // (images, height, width, channels)
+  const float* zeros = nullptr;  // `channels` zeros: the padding
+  int height = 0, width = 0, channels = 0;
+  int tiles_x = 0, tiles_per_image = 0;
+  int tile_origin = 0, tile_begin = 0, tile_end = 0;
+  int channel_begin = 0, channel_end = 0;
+  int tile_capacity = 0;
+  size_t point_stride = 0;  // floats
+  float* v = nullptr;
+};
+
+/// For each point: m[tile][lane] = sum over depth of v[tile][depth] * u[depth][lane].
+/// u: [point][depth][lanes], m: [point][tile][lanes]; lanes = vectors * width (+ width / 2).
+struct WinogradGemm {
+  const float* v = nullptr;  // first tile's first channel block
+  size_t v_point_stride = 0;
+  int tile_capacity = 0;
+  int tiles = 0, depth = 0;
+  const float* u = nullptr;
+  int vectors = 0;
+  bool half = false;
+  float* m = nullptr;
+  size_t m_point_stride = 0;
+};
+
+/// Inverse transform and epilogue of tiles [tile_begin, tile_end) for `channels` output channels
+/// from channel_begin on; m: [point][tile - tile_begin][lanes].
+struct WinogradOutput {
+  const float* m = nullptr;
+  size_t point_stride = 0;
+  int lanes = 0;
+  int tiles_x = 0, tiles_per_image = 0;
+  int tile_begin = 0, tile_end = 0;
+  int channel_begin = 0, channels = 0;
+  float* output = nullptr;
+  Epilogue epilogue;
+};
+
+struct WinogradKernels {
+  void (*input)(const WinogradInput&);
+  void (*gemm)(const WinogradGemm&);
+  void (*output)(const WinogradOutput&);
+};
+
+/// The kernels of one instruction set.
+struct ConvKernels {
+  int width = 0;        // lanes of a vector
+  int max_vectors = 0;  // widest micro-kernel, in vectors of output channels
+  bool half_vectors = false;
+  WinogradKernels winograd2x2, winograd2x4, winograd4x4;
+};
+
+/// Interpolation points of F(4, 3) besides 0 and infinity: +-kPointA, +-kPointB; F(2, 3) uses 0,
+/// +-1 and infinity. These halve the rounding error of the usual 1 and 2, and their squares are
+/// exact.
+constexpr float kPointA = 0.625f;
+constexpr float kPointB = 1.5f;
+
+const ConvKernels& conv_kernels_baseline();
+const ConvKernels& conv_kernels_avx2();
+const ConvKernels& conv_kernels_avx512();
+const ConvKernels& conv_kernels_wide16();
+
+}  // namespace face::cpu

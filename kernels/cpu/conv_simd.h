@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_simd.h - float vectors of any width, by the compiler's vector extension.
+// Included only by conv_isa.cpp, which is compiled once per instruction set in a namespace of its
+// own.
+#pragma once
+
+#include <cstddef>
+
+#ifndef FACE_CONV_ISA
+#error "conv_isa.cpp is compiled with FACE_CONV_ISA (namespace) and FACE_CONV_WIDTH (lanes) defined"
+#endif
+
+#define FACE_INLINE inline __attribute__((always_inline))
+
+namespace face::cpu::FACE_CONV_ISA {
+
+constexpr int kWidth = FACE_CONV_WIDTH;
+
+template <int kLanes>
+struct VectorOf {
+  typedef float type __attribute__((vector_size(kLanes * sizeof(float))));
+};
+template <>
+struct VectorOf<1> {
+  using type = float;
+};
+template <int kLanes>
+using Vec = typename VectorOf<kLanes>::type;
+
+template <int kLanes>
+FACE_INLINE Vec<kLanes> load(const float* p) {
+  Vec<kLanes> v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+template <typename V>
+FACE_INLINE void store(float* p, V v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
+
+/// NaN stays NaN in both: the comparison is false and `x` is the result.
+template <typename V>
+FACE_INLINE V at_least(V x, V low) {
+  return low > x ? low : x;
+}
+template <typename V>
+FACE_INLINE V at_most(V x, V high) {
+  return high < x ? high : x;
+}
+
+/// Calls f.template operator()<lanes>(i) so that [begin, end) is covered once: steps of kLanes,
+/// then of half as many, down to one. No access beyond `end`.
+template <int kLanes, typename F>
+FACE_INLINE void for_lanes(int begin, int end, const F& f) {
+  int i = begin;
+  for (; i + kLanes <= end; i += kLanes) f.template operator()<kLanes>(i);
+  if constexpr (kLanes > 1) {
+    if (i < end) for_lanes<kLanes / 2>(i, end, f);
+  }
+}
+
+}  // namespace face::cpu::FACE_CONV_ISA

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_winograd_inl.h - Winograd F(kMy x kMx, 3x3): input transform, the products of
+// all points, inverse transform with epilogue. Lavin & Gray 2015, arXiv:1509.09308; 1-D matrices by
+// Toom-Cook from the points in conv_plan.h, weights transformed in conv_winograd.cpp.
+#pragma once
+
+#include "kernels/cpu/conv_epilogue_inl.h"
+#include "kernels/cpu/conv_plan.h"
+#include "kernels/cpu/conv_simd.h"
+
+namespace face::cpu::FACE_CONV_ISA {
+
+// ---- one-dimensional transforms
+
+/// out = B^T d for kM outputs: kM + 2 values each.
+template <int kM, typename V>
+FACE_INLINE void input_transform(const V* d, V* out) {
+  if constexpr (kM == 2) {
+    out[0] = d[2] - d[0];
+    out[1] = d[2] + d[1];
+    out[2] = d[2] - d[1];
+    out[3] = d[3] - d[1];
+  } else {
+    static_assert(kM == 4);
+    constexpr float a = kPointA, b = kPointB, a2 = a * a, b2 = b * b;
+    const V even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1];
+    const V even_b = d[4] - a2 * d[2], odd_b = d[3] - a2 * d[1];
+    out[0] = even_b - b2 * (d[2] - a2 * d[0]);
+    out[1] = even_a + a * odd_a;
+    out[2] = even_a - a * odd_a;
+    out[3] = even_b + b * odd_b;
+    out[4] = even_b - b * odd_b;
+    out[5] = (d[5] - a2 * d[3]) - b2 * odd_b;
+  }
+}
+
+/// out = A^T m: kM values from kM + 2.
+template <int kM, typename V>
+FACE_INLINE void output_transform(const V* m, V* out) {
+  if constexpr (kM == 2) {
+    out[0] = m[0] + m[1] + m[2];
+    out[1] = m[1] - m[2] + m[3];
+  } else {
+    static_assert(kM == 4);
+    constexpr float a = kPointA, b = kPointB;
+    const V sum_a = m[1] + m[2], diff_a = m[1] - m[2];
+    const V sum_b = m[3] + m[4], diff_b = m[3] - m[4];
+    out[0] = m[0] + sum_a + sum_b;
+    out[1] = a * diff_a + b * diff_b;
+    out[2] = (a * a) * sum_a + (b * b) * sum_b;
+    out[3] = m[5] + (a * a * a) * diff_a + (b * b * b) * diff_b;
+  }
+}
+
+// ---- input
+
+/// The pixels under one tile: rows and columns of a tile inside the image, or (at a border) a
+/// table.
+struct InnerPixels {
+  const float* origin;
+  size_t row, pixel;
+  FACE_INLINE const float* at(int i, int j) const { return origin + i * row + j * pixel; }
+};
+template <int kNx>
+struct BorderPixels {
+  const float* pixels[36];
+  FACE_INLINE const float* at(int i, int j) const { return pixels[i * kNx + j]; }
+};
+
+template <int kMy, int kMx, int kLanes, typename Pixels>
+FACE_INLINE void transform_lanes(const Pixels& pixels, int channel, float* v, size_t point_stride) {
+  constexpr int kNy = kMy + 2, kNx = kMx + 2;
+  Vec<kLanes> columns[kNy][kNx];
+#pragma GCC unroll 6
+  for (int j = 0; j < kNx; ++j) {
+    Vec<kLanes> d[kNy], t[kNy];
+#pragma GCC unroll 6
+    for (int i = 0; i < kNy; ++i) d[i] = load<kLanes>(pixels.at(i, j) + channel);
+    input_transform<kMy>(d, t);
+#pragma GCC unroll 6
+    for (int i = 0; i < kNy; ++i) columns[i][j] = t[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < kNy; ++i) {
+    Vec<kLanes> t[kNx];
+    input_transform<kMx>(columns[i], t);
+#pragma GCC unroll 6
+    for (int j = 0; j < kNx; ++j) store(v + (i * kNx + j) * point_stride, t[j]);
+  }
+}
+
+template <int kMy, int kMx, typename Pixels>
+void transform_tile(const Pixels& pixels, const WinogradInput& a, float* v) {
+  const size_t block_stride = static_cast<size_t>(a.tile_capacity) * kWinogradDepthBlock;
+  for_lanes<kWidth>(a.channel_begin, a.channel_end, [&]<int kLanes>(int c) {
+    float* out = v + c / kWinogradDepthBlock * block_stride + c % kWinogradDepthBlock;
+    transform_lanes<kMy, kMx, kLanes>(pixels, c, out, a.point_stride);
+  });
+}
+
+template <int kMy, int kMx>
+BorderPixels<kMx + 2> border_pixels(const WinogradInput& a, const float* image, int y0, int x0) {
+  BorderPixels<kMx + 2> border;
+  for (int i = 0; i < kMy + 2; ++i) {
+    for (int j = 0; j < kMx + 2; ++j) {
+      const int y = y0 + i, x = x0 + j;
+      const bool inside = y >= 0 && y < a.height && x >= 0 && x < a.width;
+      border.pixels[i * (kMx + 2) + j] =
+          inside ? image + (static_cast<size_t>(y) * a.width + x) * a.channels : a.zeros;
+    }
+  }
+  return border;
+}
+
+template <int kMy, int kMx>
+void winograd_input(const WinogradInput& a) {
+  const size_t row = static_cast<size_t>(a.width) * a.channels;
+  for (int tile = a.tile_begin; tile < a.tile_end; ++tile) {
+    const int image = tile / a.tiles_per_image, in_image = tile % a.tiles_per_image;
+    const int y0 = in_image / a.tiles_x * kMy - 1, x0 = in_image % a.tiles_x * kMx - 1;
+    const float* pixels = a.input + image * row * a.height;
+    float* v = a.v + static_cast<size_t>(tile - a.tile_origin) * kWinogradDepthBlock;
+    if (y0 >= 0 && x0 >= 0 && y0 + kMy + 2 <= a.height && x0 + kMx + 2 <= a.width) {
+      const size_t pixel = a.channels;
+      transform_tile<kMy, kMx>(InnerPixels{pixels + y0 * row + x0 * pixel, row, pixel}, a, v);
+    } else {
+      transform_tile<kMy, kMx>(border_pixels<kMy, kMx>(a, pixels, y0, x0), a, v);
+    }
+  }
+}
+
+// ---- products
+
+/// kTiles tiles by kVectors vectors (and half a vector more with kHalf) of output channels.
+template <int kTiles, int kVectors, bool kHalf>
+void multiply(const float* v, size_t block_stride, int depth, const float* u, float* m) {
+  constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
+  constexpr int kFull = kVectors > 0 ? kVectors : 1;
+  Vec<kWidth> sum[kTiles][kFull] = {};
+  Vec<kWidth / 2> half_sum[kTiles] = {};
+  for (; depth > 0; depth -= kWinogradDepthBlock, v += block_stride) {
+    const int count = depth < kWinogradDepthBlock ? depth : kWinogradDepthBlock;
+    for (int k = 0; k < count; ++k, u += kLanes) {
+      Vec<kWidth> w[kFull];
+      Vec<kWidth / 2> half_w{};
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) w[j] = load<kWidth>(u + j * kWidth);
+      if constexpr (kHalf) half_w = load<kWidth / 2>(u + kVectors * kWidth);
+#pragma GCC unroll 16
+      for (int i = 0; i < kTiles; ++i) {
+        const float x = v[i * kWinogradDepthBlock + k];
+#pragma GCC unroll 8
+        for (int j = 0; j < kVectors; ++j) sum[i][j] += w[j] * x;
+        if constexpr (kHalf) half_sum[i] += half_w * x;
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kTiles; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) store(m + i * kLanes + j * kWidth, sum[i][j]);
+    if constexpr (kHalf) store(m + i * kLanes + kVectors * kWidth, half_sum[i]);
+  }
+}
+
+using Multiply = void (*)(const float*, size_t, int, const float*, float*);
+
+/// Most tiles whose sums stay in registers beside kCount weight vectors: 16 registers for up to 8
+/// lanes, 32 beyond.
+constexpr int max_tiles(int count) {
+  if (kWidth <= 8) return count == 1 ? 12 : count == 2 ? 6 : 4;
+  return count <= 2 ? 14 : count == 3 ? 9 : count == 4 ? 6 : 5;
+}
+
+template <int kVectors, bool kHalf, int kTiles = max_tiles(kVectors + kHalf)>
+Multiply pick_tiles(int tiles) {
+  if constexpr (kTiles == 0) {
+    return nullptr;
+  } else {
+    return tiles == kTiles ? &multiply<kTiles, kVectors, kHalf>
+                           : pick_tiles<kVectors, kHalf, kTiles - 1>(tiles);
+  }
+}
+
+/// All points of one block of output channels; tiles in groups of nearly the same size.
+template <int kPoints, int kVectors, bool kHalf>
+void multiply_points(const WinogradGemm& a) {
+  constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
+  constexpr int kMost = max_tiles(kVectors + kHalf);
+  const int groups = (a.tiles + kMost - 1) / kMost;
+  const int size = a.tiles / groups, larger = a.tiles % groups;
+  const Multiply small = pick_tiles<kVectors, kHalf>(size);
+  const Multiply large = larger > 0 ? pick_tiles<kVectors, kHalf>(size + 1) : small;
+  const size_t block_stride = static_cast<size_t>(a.tile_capacity) * kWinogradDepthBlock;
+  const float* u = a.u;
+  for (int point = 0; point < kPoints; ++point, u += static_cast<size_t>(a.depth) * kLanes) {
+    const float* v = a.v + point * a.v_point_stride;
+    float* m = a.m + point * a.m_point_stride;
+    for (int group = 0; group < groups; ++group) {
+      const int tiles = size + (group < larger ? 1 : 0);
+      (group < larger ? large : small)(v, block_stride, a.depth, u, m);
+      v += static_cast<size_t>(tiles) * kWinogradDepthBlock;
+      m += static_cast<size_t>(tiles) * kLanes;
+    }
+  }
+}
+
+template <int kPoints>
+void winograd_gemm(const WinogradGemm& a) {
+  if constexpr (kWidth == 16) {
+    switch (2 * a.vectors + (a.half ? 1 : 0)) {
+      case 1:
+        return multiply_points<kPoints, 0, true>(a);
+      case 3:
+        return multiply_points<kPoints, 1, true>(a);
+      case 5:
+        return multiply_points<kPoints, 2, true>(a);
+      case 7:
+        return multiply_points<kPoints, 3, true>(a);
+      case 8:
+        return multiply_points<kPoints, 4, false>(a);
+      default:
+        break;
+    }
+  }
+  switch (a.vectors) {
+    case 1:
+      return multiply_points<kPoints, 1, false>(a);
+    case 2:
+      return multiply_points<kPoints, 2, false>(a);
+    default:
+      return multiply_points<kPoints, 3, false>(a);
+  }
+}
+
+// ---- output
+
+template <int kMy, int kMx, int kLanes>
+FACE_INLINE void inverse_transform(const float* m, size_t point_stride, Vec<kLanes> (*rows)[6]) {
+  constexpr int kNy = kMy + 2, kNx = kMx + 2;
+#pragma GCC unroll 6
+  for (int j = 0; j < kNx; ++j) {
+    Vec<kLanes> d[kNy], t[kMy];
+#pragma GCC unroll 6
+    for (int i = 0; i < kNy; ++i) d[i] = load<kLanes>(m + (i * kNx + j) * point_stride);
+    output_transform<kMy>(d, t);
+#pragma GCC unroll 4
+    for (int i = 0; i < kMy; ++i) rows[i][j] = t[i];
+  }
+}
+
+/// The part of one tile that lies inside the image.
+struct OutputTile {
+  int image, y, x;
+  int height, width;
+};
+
+template <int kMy, int kMx, EpilogueKind kKind, int kLanes>
+FACE_INLINE void output_lanes(const WinogradOutput& a, const OutputTile& tile,
+                              const PixelSources (*sources)[kMx], const float* m, int channel) {
+  Vec<kLanes> rows[kMy][6];
+  inverse_transform<kMy, kMx, kLanes>(m, a.point_stride, rows);
+  const Epilogue& e = a.epilogue;
+  for (int i = 0; i < tile.height; ++i) {
+    Vec<kLanes> pixels[kMx];
+    output_transform<kMx>(rows[i], pixels);
+    const size_t row = (static_cast<size_t>(tile.image) * e.height + tile.y + i) * e.width + tile.x;
+    float* out = a.output + row * e.channels + channel;
+#pragma GCC unroll 4
+    for (int j = 0; j < kMx; ++j) {
+      if (j >= tile.width) break;
+      store(out + static_cast<size_t>(j) * e.channels,
+            finish<kKind, kLanes>(pixels[j], e, sources[i][j], channel));
+    }
+  }
+}
+
+template <int kMy, int kMx, EpilogueKind kKind>
+void output_tile(const WinogradOutput& a, const OutputTile& tile, const float* m) {
+  PixelSources sources[kMy][kMx];
+  for (int i = 0; i < tile.height; ++i) {
+    for (int j = 0; j < tile.width; ++j) {
+      sources[i][j] = pixel_sources(a.epilogue, tile.image, tile.y + i, tile.x + j);
+    }
+  }
+  for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
+    output_lanes<kMy, kMx, kKind, kLanes>(a, tile, sources, m + c, a.channel_begin + c);
+  });
+}
+
+template <int kMy, int kMx>
+void winograd_output(const WinogradOutput& a) {
+  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
+    for (int t = a.tile_begin; t < a.tile_end; ++t) {
+      const int in_image = t % a.tiles_per_image;
+      OutputTile tile{t / a.tiles_per_image, in_image / a.tiles_x * kMy, in_image % a.tiles_x * kMx,
+                      kMy, kMx};
+      const int below = a.epilogue.height - tile.y, right = a.epilogue.width - tile.x;
+      if (below < kMy) tile.height = below;
+      if (right < kMx) tile.width = right;
+      output_tile<kMy, kMx, kKind>(a, tile, a.m + static_cast<size_t>(t - a.tile_begin) * a.lanes);
+    }
+  });
+}
+
+template <int kMy, int kMx>
+constexpr WinogradKernels winograd_kernels() {
+  return {&winograd_input<kMy, kMx>, &winograd_gemm<(kMy + 2) * (kMx + 2)>,
+          &winograd_output<kMy, kMx>};
+}
+
+}  // namespace face::cpu::FACE_CONV_ISA

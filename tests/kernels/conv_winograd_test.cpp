@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// Winograd convolutions against float64, at every vector width this machine can execute.
+#include "engine/error.h"
+#include "tests/kernels/conv_check.h"
+
+namespace face::test {
+namespace {
+
+using cpu::ConvActivation;
+using cpu::ConvAlgorithm;
+using cpu::ConvDesc;
+
+constexpr ConvAlgorithm kAlgorithms[] = {ConvAlgorithm::kWinograd2x2, ConvAlgorithm::kWinograd2x4,
+                                         ConvAlgorithm::kWinograd4x4};
+
+/// Standard deviation of the rounding error relative to the output, for random data: a 1-D
+/// transform amplifies by k = sqrt(mean over outputs of sum over points (A^2 |G|^2 |B|^2) / 3),
+/// which is 1.3 for F(2) and 2.2 for F(4); sums of `depth` terms add sqrt(depth) roundings of
+/// 2^-24, the transforms about 6. Twice that is allowed.
+double tolerance(ConvAlgorithm algorithm, int depth) {
+  const double two = 1.3, four = 2.2;
+  const double amplification = algorithm == ConvAlgorithm::kWinograd2x2   ? two * two
+                               : algorithm == ConvAlgorithm::kWinograd2x4 ? two * four
+                                                                          : four * four;
+  return 2 * amplification * std::sqrt(depth + 6.0) * std::pow(2.0, -24);
+}
+
+ConvCase layer(const std::string& name, int in, int out, int height, int width, int batch = 1) {
+  ConvDesc d;
+  d.max_batch = batch;
+  d.in_channels = in;
+  d.out_channels = out;
+  d.in_height = d.out_height = height;
+  d.in_width = d.out_width = width;
+  return {name, d, batch};
+}
+
+void check_all(const ConvCase& c, const cpu::Parallel& parallel, bool with_bias = true) {
+  const ConvData data = make_conv_data(c, with_bias);
+  for (const auto isa : runnable_isas()) {
+    for (const auto algorithm : kAlgorithms) {
+      const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights());
+      check_conv(*conv, c, data, parallel, tolerance(algorithm, c.desc.in_channels));
+    }
+  }
+}
+
+TEST(Winograd, ShapesThatBreakThings) {
+  const ConvCase cases[] = {
+      layer("one_pixel", 8, 8, 1, 1),
+      layer("one_channel", 1, 1, 4, 4),
+      layer("row", 3, 5, 1, 9),
+      layer("column", 17, 9, 9, 1),
+      layer("5x7", 5, 7, 5, 7),
+      layer("28_channels", 28, 28, 12, 10),
+      layer("28_to_56", 28, 56, 9, 9),
+      layer("88_channels", 88, 88, 7, 6),
+      layer("67_to_45", 67, 45, 6, 11),
+      layer("14x14", 64, 64, 14, 14),
+      layer("7x7_batch_3", 40, 72, 7, 7, 3),
+      layer("many_tiles", 4, 12, 67, 45),
+  };
+  for (const ConvCase& c : cases) check_all(c, cpu::serial_parallel());
+}
+
+TEST(Winograd, EveryEpilogue) {
+  for (const auto activation : {ConvActivation::kNone, ConvActivation::kRelu,
+                                ConvActivation::kPrelu, ConvActivation::kClip}) {
+    for (int mask = 0; mask < 6; ++mask) {
+      ConvCase c = layer("epilogue " + std::to_string(static_cast<int>(activation)) + " mask " +
+                             std::to_string(mask),
+                         6, 13, 10, 6, 2);
+      c.desc.activation = activation;
+      c.desc.clip_low = -0.25f;
+      c.desc.clip_high = 0.75f;
+      c.desc.border_bias = mask % 2 == 1;
+      c.desc.has_addend = mask / 2 != 0;
+      c.desc.addend_upsampled = mask / 2 == 2;
+      check_all(c, cpu::serial_parallel());
+    }
+  }
+}
+
+TEST(Winograd, NoBias) { check_all(layer("no_bias", 8, 8, 6, 6), cpu::serial_parallel(), false); }
+
+TEST(Winograd, TeamsOfThreads) {
+  for (const int threads : {2, 3, 8}) {
+    check_all(layer("wide", 16, 20, 61, 53), cpu::openmp_parallel(threads));
+    check_all(layer("deep", 130, 75, 7, 7, 2), cpu::openmp_parallel(threads));
+  }
+}
+
+TEST(Winograd, SmallerBatchThanPlanned) {
+  ConvCase c = layer("batch 2 of 5", 12, 12, 9, 9, 5);
+  c.batch = 2;
+  check_all(c, cpu::openmp_parallel(2));
+}
+
+TEST(Winograd, AddendMayBeTheOutput) {
+  ConvCase c = layer("in place", 16, 16, 9, 10);
+  c.desc.has_addend = true;
+  const ConvData data = make_conv_data(c);
+  for (const auto algorithm : kAlgorithms) {
+    const auto conv = cpu::make_conv(algorithm, cpu::best_conv_isa(), c.desc, data.layer_weights());
+    std::vector<float> output = data.addend;
+    GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
+    conv->run(data.input.data(), output.data(), output.data(), 1, scratch.data(),
+              cpu::serial_parallel());
+    const double error = relative_l2(output.data(), data.expected);
+    EXPECT_TRUE(error <= tolerance(algorithm, 16)) << conv->name() << ": " << error;
+  }
+}
+
+TEST(Winograd, NanReachesTheOutputThroughEveryActivation) {
+  for (const auto activation : {ConvActivation::kNone, ConvActivation::kRelu,
+                                ConvActivation::kPrelu, ConvActivation::kClip}) {
+    ConvCase c = layer("nan", 8, 8, 4, 4);
+    c.desc.activation = activation;
+    c.desc.clip_high = 6.f;
+    ConvData data = make_conv_data(c);
+    data.input[0] = std::nanf("");
+    for (const auto isa : runnable_isas()) {
+      const auto conv =
+          cpu::make_conv(ConvAlgorithm::kWinograd4x4, isa, c.desc, data.layer_weights());
+      std::vector<float> output(data.expected.size());
+      GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
+      conv->run(data.input.data(), nullptr, output.data(), 1, scratch.data(),
+                cpu::serial_parallel());
+      EXPECT_TRUE(std::isnan(output[0])) << conv->name() << " " << static_cast<int>(activation);
+    }
+  }
+}
+
+TEST(Winograd, RefusesOtherConvolutions) {
+  ConvCase c = layer("stride", 8, 8, 8, 8);
+  c.desc.stride = 2;
+  EXPECT_TRUE(cpu::conv_algorithms(c.desc).empty());
+  const ConvData data = make_conv_data(layer("any", 8, 8, 8, 8));
+  try {
+    (void)cpu::make_conv(ConvAlgorithm::kWinograd4x4, cpu::best_conv_isa(), c.desc,
+                         data.layer_weights());
+    FAIL() << "stride 2 was accepted";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInvalidArgument);
+    EXPECT_NE(std::string(e.what()).find("winograd4x4"), std::string::npos) << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace face::test
