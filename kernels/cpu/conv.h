@@ -27,6 +27,8 @@ enum class ConvAlgorithm {
   kWinograd2x2,  // F(2x2, 3x3): 2.25 times fewer multiplications, weights 16/9 the size
   kWinograd2x4,  // F(2x4, 3x3): 3 times fewer, weights 24/9
   kWinograd4x4,  // F(4x4, 3x3): 4 times fewer, weights 4 times the size
+  kDirect,       // any kernel and stride, one group; a fully connected layer is 1x1 on one pixel
+  kDepthwise,    // one kernel per channel, any size and stride
 };
 [[nodiscard]] const char* to_string(ConvAlgorithm algorithm);
 
@@ -93,7 +95,8 @@ class Conv {
                    const Parallel& parallel) const = 0;
 };
 
-/// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group.
+/// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group;
+/// depthwise as many groups as input and output channels; direct one group.
 [[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc);
 
 /// Packs the weights. Throws Error(kInvalidArgument) unless can_compute and supported(isa).

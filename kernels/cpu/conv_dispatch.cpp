@@ -27,6 +27,10 @@ const char* to_string(ConvAlgorithm algorithm) {
       return "winograd2x4";
     case ConvAlgorithm::kWinograd4x4:
       return "winograd4x4";
+    case ConvAlgorithm::kDirect:
+      return "direct";
+    case ConvAlgorithm::kDepthwise:
+      return "depthwise";
   }
   return "?";
 }
@@ -71,7 +75,15 @@ ConvIsa best_conv_isa() {
   return supported(ConvIsa::kAvx2) ? ConvIsa::kAvx2 : ConvIsa::kBaseline;
 }
 
-bool can_compute(ConvAlgorithm, const ConvDesc& d) {
+bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d) {
+  switch (algorithm) {
+    case ConvAlgorithm::kDirect:
+      return d.groups == 1;
+    case ConvAlgorithm::kDepthwise:
+      return d.groups == d.in_channels && d.groups == d.out_channels;
+    default:
+      break;
+  }
   return d.kernel_h == 3 && d.kernel_w == 3 && d.stride == 1 && d.pad_top == 1 && d.pad_left == 1 &&
          d.groups == 1 && d.out_height == d.in_height && d.out_width == d.in_width;
 }
@@ -79,7 +91,8 @@ bool can_compute(ConvAlgorithm, const ConvDesc& d) {
 std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc) {
   std::vector<ConvAlgorithm> result;
   for (const auto algorithm :
-       {ConvAlgorithm::kWinograd4x4, ConvAlgorithm::kWinograd2x4, ConvAlgorithm::kWinograd2x2}) {
+       {ConvAlgorithm::kWinograd4x4, ConvAlgorithm::kWinograd2x4, ConvAlgorithm::kWinograd2x2,
+        ConvAlgorithm::kDirect, ConvAlgorithm::kDepthwise}) {
     if (can_compute(algorithm, desc)) result.push_back(algorithm);
   }
   return result;
@@ -92,9 +105,11 @@ std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const Conv
                 std::string("convolution: this CPU has no ") + to_string(isa));
   }
   if (!can_compute(algorithm, desc)) {
-    throw Error(ErrorKind::kInvalidArgument, std::string("convolution: ") + to_string(algorithm) +
-                                                 " takes 3x3, stride 1, padding 1, one group");
+    throw Error(ErrorKind::kInvalidArgument,
+                std::string("convolution: ") + to_string(algorithm) + " cannot compute this layer");
   }
+  if (algorithm == ConvAlgorithm::kDirect) return make_direct(isa, desc, weights);
+  if (algorithm == ConvAlgorithm::kDepthwise) return make_depthwise(isa, desc, weights);
   return make_winograd(algorithm, isa, desc, weights);
 }
 

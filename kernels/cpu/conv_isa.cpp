@@ -1,9 +1,27 @@
 // SPDX-License-Identifier: MIT
 // kernels/cpu/conv_isa.cpp - the kernels of one instruction set; compiled once for each of them.
+#include "kernels/cpu/conv_direct_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_winograd_inl.h"
 
 namespace face::cpu {
+namespace FACE_CONV_ISA {
+namespace {
+
+float fma_loop(int iterations) {
+  const Vec<kWidth> factor = Vec<kWidth>{} + 0.5f, term = Vec<kWidth>{} + 1.f;
+  Vec<kWidth> sum[kFmaChains] = {};
+  for (int i = 0; i < iterations; ++i) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kFmaChains; ++c) sum[c] = sum[c] * factor + term;
+  }
+  float total = 0;
+  for (int c = 0; c < kFmaChains; ++c) total += sum[c][0];
+  return total;
+}
+
+}  // namespace
+}  // namespace FACE_CONV_ISA
 
 const ConvKernels& FACE_CONV_TABLE() {
   namespace isa = FACE_CONV_ISA;
@@ -14,6 +32,9 @@ const ConvKernels& FACE_CONV_TABLE() {
       isa::winograd_kernels<2, 2>(),
       isa::winograd_kernels<2, 4>(),
       isa::winograd_kernels<4, 4>(),
+      &isa::direct_block,
+      &isa::depthwise_row,
+      &isa::fma_loop,
   };
   return kKernels;
 }

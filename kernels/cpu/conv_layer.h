@@ -41,5 +41,9 @@ struct LaneBlock {
 
 [[nodiscard]] std::unique_ptr<Conv> make_winograd(ConvAlgorithm algorithm, ConvIsa isa,
                                                   const ConvDesc& desc, const ConvWeights& weights);
+[[nodiscard]] std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& desc,
+                                                const ConvWeights& weights);
+[[nodiscard]] std::unique_ptr<Conv> make_depthwise(ConvIsa isa, const ConvDesc& desc,
+                                                   const ConvWeights& weights);
 
 }  // namespace face::cpu

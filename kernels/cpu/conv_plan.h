@@ -76,13 +76,48 @@ struct WinogradKernels {
   void (*output)(const WinogradOutput&);
 };
 
+/// Output pixels [pixel_begin, pixel_begin + pixels) of a stack of images, one block of channels.
+/// The window of a pixel is `rows` runs of `run` floats: kernel_w * in_channels each.
+struct DirectBlock {
+  const float* const* windows = nullptr;  // [pixel][row]: where each run begins
+  int rows = 0, run = 0;
+  int pixels = 0;
+  size_t pixel_begin = 0;
+  const float* weights = nullptr;  // [row][run][lanes]
+  int vectors = 0;
+  bool half = false;
+  int lanes = 0;
+  int channel_begin = 0, channels = 0;
+  float* sums = nullptr;  // scratch, [pixel][lanes]
+  float* output = nullptr;
+  Epilogue epilogue;
+};
+
+/// One row of one image's output; every channel is convolved with its own kernel.
+struct DepthwiseRow {
+  const float* input = nullptr;  // the image: (in_height, in_width, channels)
+  int in_height = 0, in_width = 0;
+  int kernel_h = 0, kernel_w = 0, stride = 1, pad_top = 0, pad_left = 0;
+  const float* weights = nullptr;  // [kernel_h][kernel_w][channels]
+  int image = 0, y = 0;
+  int inner_begin = 0, inner_end = 0;  // columns whose windows lie inside the image's columns
+  float* output = nullptr;             // the row
+  Epilogue epilogue;
+};
+
 /// The kernels of one instruction set.
 struct ConvKernels {
   int width = 0;        // lanes of a vector
   int max_vectors = 0;  // widest micro-kernel, in vectors of output channels
   bool half_vectors = false;
   WinogradKernels winograd2x2, winograd2x4, winograd4x4;
+  void (*direct)(const DirectBlock&) = nullptr;
+  void (*depthwise)(const DepthwiseRow&) = nullptr;
+  /// kFmaChains independent chains of `iterations` multiply-adds on full vectors: the most that a
+  /// core's arithmetic gives, for benchmarks. Returns a value that depends on all of them.
+  float (*fma_loop)(int iterations) = nullptr;
 };
+constexpr int kFmaChains = 12;
 
 /// Interpolation points of F(4, 3) besides 0 and infinity: +-kPointA, +-kPointB; F(2, 3) uses 0,
 /// +-1 and infinity. These halve the rounding error of the usual 1 and 2, and their squares are

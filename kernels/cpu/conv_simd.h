@@ -11,6 +11,7 @@
 #endif
 
 #define FACE_INLINE inline __attribute__((always_inline))
+#define FACE_LAMBDA_INLINE __attribute__((always_inline))
 
 namespace face::cpu::FACE_CONV_ISA {
 

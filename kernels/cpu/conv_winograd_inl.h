@@ -138,22 +138,27 @@ void multiply(const float* v, size_t block_stride, int depth, const float* u, fl
   constexpr int kFull = kVectors > 0 ? kVectors : 1;
   Vec<kWidth> sum[kTiles][kFull] = {};
   Vec<kWidth / 2> half_sum[kTiles] = {};
+  const auto step = [&](const float* x, const float* weights) FACE_LAMBDA_INLINE {
+    Vec<kWidth> w[kFull];
+    Vec<kWidth / 2> half_w{};
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) w[j] = load<kWidth>(weights + j * kWidth);
+    if constexpr (kHalf) half_w = load<kWidth / 2>(weights + kVectors * kWidth);
+#pragma GCC unroll 16
+    for (int i = 0; i < kTiles; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) sum[i][j] += w[j] * x[i * kWinogradDepthBlock];
+      if constexpr (kHalf) half_sum[i] += half_w * x[i * kWinogradDepthBlock];
+    }
+  };
   for (; depth > 0; depth -= kWinogradDepthBlock, v += block_stride) {
     const int count = depth < kWinogradDepthBlock ? depth : kWinogradDepthBlock;
-    for (int k = 0; k < count; ++k, u += kLanes) {
-      Vec<kWidth> w[kFull];
-      Vec<kWidth / 2> half_w{};
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) w[j] = load<kWidth>(u + j * kWidth);
-      if constexpr (kHalf) half_w = load<kWidth / 2>(u + kVectors * kWidth);
-#pragma GCC unroll 16
-      for (int i = 0; i < kTiles; ++i) {
-        const float x = v[i * kWinogradDepthBlock + k];
-#pragma GCC unroll 8
-        for (int j = 0; j < kVectors; ++j) sum[i][j] += w[j] * x;
-        if constexpr (kHalf) half_sum[i] += half_w * x;
-      }
+    int k = 0;
+    for (; k + 4 <= count; k += 4, u += 4 * kLanes) {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) step(v + k + i, u + i * kLanes);
     }
+    for (; k < count; ++k, u += kLanes) step(v + k, u);
   }
 #pragma GCC unroll 16
   for (int i = 0; i < kTiles; ++i) {

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// bench/conv_bench.cpp - our convolution kernels on the layers of the networks: GFLOP/s as a direct
+// convolution would count them, and that as a share of the FMA peak measured in the same run.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "bench/fma_peak.h"
+#include "kernels/cpu/conv.h"
+#include "kernels/cpu/conv_memory.h"
+
+namespace face::bench {
+namespace {
+
+struct Layer {
+  const char* network;
+  int in, out, size, stride, batch;
+};
+
+constexpr Layer kLayers[] = {
+    {"det_10g", 28, 28, 320, 1, 1},    {"det_10g", 28, 56, 320, 1, 1},
+    {"det_10g", 56, 56, 160, 1, 1},    {"det_10g", 88, 88, 80, 1, 1},
+    {"det_10g", 88, 88, 40, 1, 1},     {"det_10g", 224, 224, 20, 1, 1},
+    {"det_10g", 56, 80, 80, 1, 1},     {"det_10g", 80, 80, 80, 1, 1},
+    {"w600k_r50", 64, 64, 112, 1, 1},  {"w600k_r50", 64, 64, 56, 1, 1},
+    {"w600k_r50", 128, 128, 28, 1, 1}, {"w600k_r50", 256, 256, 14, 1, 1},
+    {"w600k_r50", 512, 512, 7, 1, 1},  {"w600k_r50", 256, 256, 14, 1, 8},
+    {"w600k_r50", 512, 512, 7, 1, 8},
+};
+
+std::vector<float> random_floats(size_t size) {
+  std::mt19937 generator(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(size);
+  for (float& v : values) v = normal(generator);
+  return values;
+}
+
+cpu::ConvDesc describe(const Layer& layer) {
+  cpu::ConvDesc d;
+  d.max_batch = layer.batch;
+  d.in_channels = layer.in;
+  d.out_channels = layer.out;
+  d.in_height = d.in_width = layer.size;
+  d.stride = layer.stride;
+  d.out_height = d.out_width = (layer.size - 1) / layer.stride + 1;
+  d.activation = cpu::ConvActivation::kRelu;
+  return d;
+}
+
+/// Weights are copied `copies` times and used in turn, so that they come from where they would in
+/// a network: memory, if all its layers together outgrow the caches.
+void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm algorithm,
+               int threads, double peak) {
+  const cpu::ConvDesc d = describe(layer);
+  const auto weights = random_floats(static_cast<size_t>(d.out_channels) * d.in_channels * 9);
+  const cpu::ConvWeights w{weights.data(), nullptr, nullptr};
+  std::vector<std::unique_ptr<cpu::Conv>> convs;
+  size_t bytes = 0;
+  do {
+    convs.push_back(cpu::make_conv(algorithm, cpu::best_conv_isa(), d, w));
+    bytes += convs.back()->weight_bytes();
+  } while (bytes < (64u << 20) && convs.size() < 8);
+  const size_t in = static_cast<size_t>(layer.batch) * d.in_height * d.in_width * d.in_channels;
+  const size_t out = static_cast<size_t>(layer.batch) * d.out_height * d.out_width * d.out_channels;
+  auto input = random_floats(in);
+  std::vector<float> output(out);
+  const auto scratch = cpu::aligned_zeros(convs[0]->scratch_bytes(threads) / sizeof(float));
+  const auto parallel = cpu::openmp_parallel(threads);
+  size_t turn = 0;
+  for (auto _ : state) {
+    convs[turn++ % convs.size()]->run(input.data(), nullptr, output.data(), layer.batch,
+                                      scratch.get(), parallel);
+  }
+  const double flop = 2.0 * static_cast<double>(out) * d.in_channels * 9;
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(flop / 1e9, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["of_peak"] =
+      benchmark::Counter(flop / 1e9 / peak, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void register_layer(const Layer& layer, int threads, double peak) {
+  for (const auto algorithm : cpu::conv_algorithms(describe(layer))) {
+    const std::string name = std::string(layer.network) + "/" + std::to_string(layer.in) + "->" +
+                             std::to_string(layer.out) + "@" + std::to_string(layer.size) + "/s" +
+                             std::to_string(layer.stride) + "/b" + std::to_string(layer.batch) +
+                             "/" + cpu::to_string(algorithm) +
+                             "/threads:" + std::to_string(threads);
+    benchmark::RegisterBenchmark(
+        name.c_str(),
+        [=](benchmark::State& state) { run_layer(state, layer, algorithm, threads, peak); })
+        ->UseRealTime()
+        ->Unit(benchmark::kMicrosecond)
+        ->MeasureProcessCPUTime();
+  }
+}
+
+}  // namespace
+}  // namespace face::bench
+
+int main(int argc, char** argv) {
+  for (const int threads : {1, 2}) {
+    const double peak = face::bench::fma_peak_gflops(threads);
+    benchmark::AddCustomContext("fma_peak_gflops_" + std::to_string(threads) + "_threads",
+                                std::to_string(peak));
+    for (const auto& layer : face::bench::kLayers) {
+      face::bench::register_layer(layer, threads, peak);
+    }
+  }
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_direct.cpp - plans direct convolutions: a task is a block of output pixels and
+// some blocks of output channels.
+//
+// In NHWC the kernel_w pixels under one row of a window are one contiguous run, so a window is
+// kernel_h pointers. Runs that leave the image point to zeros (above, below) or to a copy with
+// zeros in place of the missing pixels (left, right).
+#include <algorithm>
+
+#include "kernels/cpu/conv_layer.h"
+#include "kernels/cpu/conv_memory.h"
+
+namespace face::cpu {
+namespace {
+
+constexpr int kBlockPixels = 48;
+
+constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+class DirectConv final : public Conv {
+ public:
+  DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights);
+
+  std::string name() const override { return std::string("direct:") + to_string(isa_); }
+  size_t weight_bytes() const override { return packed_floats_ * sizeof(float); }
+  size_t scratch_bytes(int threads) const override {
+    return threads * worker_floats() * sizeof(float);
+  }
+  void run(const float* input, const float* addend, float* output, int batch, void* scratch,
+           const Parallel& parallel) const override;
+
+ private:
+  void pack(const float* weights);
+  [[nodiscard]] size_t worker_floats() const { return table_floats_ + sum_floats_ + copy_floats_; }
+  void find_windows(const float* input, size_t begin, int pixels, const float** windows,
+                    float* copies) const;
+  const float* window_row(const float* image, int y, int x, float*& copies) const;
+
+  ConvIsa isa_;
+  ConvDesc desc_;
+  const ConvKernels* kernels_;
+  EpilogueTables epilogue_;
+  std::vector<LaneBlock> blocks_;
+  std::vector<size_t> block_offset_;
+  int run_;  // floats under one kernel row
+  size_t packed_floats_ = 0;
+  size_t table_floats_ = 0, sum_floats_ = 0, copy_floats_ = 0;  // a worker's scratch
+  AlignedFloats packed_;                                        // [block][row][run][lane]
+  AlignedFloats zeros_;                                         // (run)
+};
+
+/// Output columns whose windows leave the image on the left or right.
+int border_columns(const ConvDesc& d) {
+  int count = 0;
+  for (int x = 0; x < d.out_width; ++x) {
+    const int x0 = x * d.stride - d.pad_left;
+    if (x0 < 0 || x0 + d.kernel_w > d.in_width) ++count;
+  }
+  return count;
+}
+
+DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights)
+    : isa_(isa),
+      desc_(desc),
+      kernels_(&conv_kernels(isa)),
+      epilogue_(desc, weights),
+      blocks_(lane_blocks(*kernels_, desc.out_channels)),
+      run_(desc.kernel_w * desc.in_channels),
+      zeros_(aligned_zeros(run_)) {
+  int max_lanes = 0;
+  for (const LaneBlock& block : blocks_) {
+    block_offset_.push_back(packed_floats_);
+    packed_floats_ += static_cast<size_t>(desc.kernel_h) * run_ * block.lanes;
+    max_lanes = std::max(max_lanes, block.lanes);
+  }
+  const size_t rows = static_cast<size_t>(kBlockPixels) * desc.kernel_h;
+  table_floats_ = round_to_line(rows * sizeof(float*) / sizeof(float));
+  sum_floats_ = round_to_line(static_cast<size_t>(kBlockPixels) * max_lanes);
+  const int border_pixels =
+      std::min(kBlockPixels, border_columns(desc) * (ceil_div(kBlockPixels, desc.out_width) + 1));
+  copy_floats_ = round_to_line(static_cast<size_t>(border_pixels) * desc.kernel_h * run_);
+  pack(weights.weights);
+}
+
+void DirectConv::pack(const float* weights) {
+  packed_ = aligned_zeros(packed_floats_);
+  const int taps = desc_.kernel_h * desc_.kernel_w;
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    const LaneBlock& block = blocks_[b];
+    for (int lane = 0; lane < block.channels; ++lane) {
+      const float* from =
+          weights + static_cast<size_t>(block.channel_begin + lane) * desc_.in_channels * taps;
+      float* to = packed_.get() + block_offset_[b] + lane;
+      for (int tap = 0; tap < taps; ++tap) {
+        for (int c = 0; c < desc_.in_channels; ++c, to += block.lanes) {
+          *to = from[static_cast<size_t>(c) * taps + tap];
+        }
+      }
+    }
+  }
+}
+
+/// Where the run begins that starts at pixel (y, x) of `image`, either of which may be outside.
+const float* DirectConv::window_row(const float* image, int y, int x, float*& copies) const {
+  if (y < 0 || y >= desc_.in_height) return zeros_.get();
+  const float* row = image + static_cast<size_t>(y) * desc_.in_width * desc_.in_channels;
+  const int begin = std::max(x, 0), end = std::min(x + desc_.kernel_w, desc_.in_width);
+  if (end - begin == desc_.kernel_w) return row + static_cast<size_t>(x) * desc_.in_channels;
+  float* copy = copies;
+  copies += run_;
+  std::fill_n(copy, run_, 0.f);
+  if (begin < end) {
+    std::copy_n(row + static_cast<size_t>(begin) * desc_.in_channels,
+                static_cast<size_t>(end - begin) * desc_.in_channels,
+                copy + static_cast<size_t>(begin - x) * desc_.in_channels);
+  }
+  return copy;
+}
+
+void DirectConv::find_windows(const float* input, size_t begin, int pixels, const float** windows,
+                              float* copies) const {
+  const size_t in_image = static_cast<size_t>(desc_.in_height) * desc_.in_width * desc_.in_channels;
+  const size_t out_image = static_cast<size_t>(desc_.out_height) * desc_.out_width;
+  const float* image = input + begin / out_image * in_image;
+  int y = static_cast<int>(begin % out_image) / desc_.out_width;
+  int x = static_cast<int>(begin % out_image) % desc_.out_width;
+  for (int i = 0; i < pixels; ++i) {
+    for (int ky = 0; ky < desc_.kernel_h; ++ky) {
+      *windows++ = window_row(image, y * desc_.stride - desc_.pad_top + ky,
+                              x * desc_.stride - desc_.pad_left, copies);
+    }
+    if (++x < desc_.out_width) continue;
+    x = 0;
+    if (++y < desc_.out_height) continue;
+    y = 0;
+    image += in_image;
+  }
+}
+
+void DirectConv::run(const float* input, const float* addend, float* output, int batch,
+                     void* scratch, const Parallel& parallel) const {
+  const size_t total = static_cast<size_t>(batch) * desc_.out_height * desc_.out_width;
+  const int pixel_blocks = static_cast<int>((total + kBlockPixels - 1) / kBlockPixels);
+  const int channel_blocks = static_cast<int>(blocks_.size());
+  const int parts =
+      std::min(channel_blocks, std::max(1, ceil_div(3 * parallel.threads, pixel_blocks)));
+  const Epilogue epilogue = epilogue_.with_addend(addend);
+  parallel(pixel_blocks * parts, [&](int task, int worker) {
+    float* own = static_cast<float*>(scratch) + worker * worker_floats();
+    auto** windows = reinterpret_cast<const float**>(own);
+    DirectBlock a;
+    a.rows = desc_.kernel_h;
+    a.run = run_;
+    a.windows = windows;
+    a.pixel_begin = static_cast<size_t>(task / parts) * kBlockPixels;
+    a.pixels = static_cast<int>(std::min<size_t>(kBlockPixels, total - a.pixel_begin));
+    a.sums = own + table_floats_;
+    a.output = output;
+    a.epilogue = epilogue;
+    find_windows(input, a.pixel_begin, a.pixels, windows, own + table_floats_ + sum_floats_);
+    const int part = task % parts, end = channel_blocks * (part + 1) / parts;
+    for (int b = channel_blocks * part / parts; b < end; ++b) {
+      a.weights = packed_.get() + block_offset_[b];
+      a.vectors = blocks_[b].vectors;
+      a.half = blocks_[b].half;
+      a.lanes = blocks_[b].lanes;
+      a.channel_begin = blocks_[b].channel_begin;
+      a.channels = blocks_[b].channels;
+      kernels_->direct(a);
+    }
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights) {
+  return std::make_unique<DirectConv>(isa, desc, weights);
+}
+
+}  // namespace face::cpu

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_direct_inl.h - direct convolution as products of pixel windows with packed
+// weights, and depthwise convolution.
+#pragma once
+
+#include "kernels/cpu/conv_epilogue_inl.h"
+#include "kernels/cpu/conv_plan.h"
+#include "kernels/cpu/conv_simd.h"
+
+namespace face::cpu::FACE_CONV_ISA {
+
+// ---- dense
+
+/// A slice of the sum for some pixels: kernel rows [row_begin, row_end), values [begin, begin +
+/// count) of each row's run.
+struct DirectSlice {
+  int row_begin, row_end;
+  int begin, count;
+};
+
+/// sums[pixel][lane] (+)= slice of windows * weights, for kPixels pixels.
+template <int kPixels, int kVectors, bool kHalf, bool kAccumulate>
+void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel, float* sums) {
+  constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
+  constexpr int kFull = kVectors > 0 ? kVectors : 1;
+  Vec<kWidth> sum[kPixels][kFull] = {};
+  Vec<kWidth / 2> half_sum[kPixels] = {};
+  if constexpr (kAccumulate) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) sum[i][j] = load<kWidth>(sums + i * kLanes + j * kWidth);
+      if constexpr (kHalf) half_sum[i] = load<kWidth / 2>(sums + i * kLanes + kVectors * kWidth);
+    }
+  }
+  for (int row = s.row_begin; row < s.row_end; ++row) {
+    const float* window[kPixels];
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) {
+      window[i] = a.windows[static_cast<size_t>(pixel + i) * a.rows + row] + s.begin;
+    }
+    const float* weights = a.weights + (static_cast<size_t>(row) * a.run + s.begin) * kLanes;
+    for (int k = 0; k < s.count; ++k, weights += kLanes) {
+      Vec<kWidth> w[kFull];
+      Vec<kWidth / 2> half_w{};
+#pragma GCC unroll 8
+      for (int j = 0; j < kVectors; ++j) w[j] = load<kWidth>(weights + j * kWidth);
+      if constexpr (kHalf) half_w = load<kWidth / 2>(weights + kVectors * kWidth);
+#pragma GCC unroll 16
+      for (int i = 0; i < kPixels; ++i) {
+        const float x = window[i][k];
+#pragma GCC unroll 8
+        for (int j = 0; j < kVectors; ++j) sum[i][j] += w[j] * x;
+        if constexpr (kHalf) half_sum[i] += half_w * x;
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) store(sums + i * kLanes + j * kWidth, sum[i][j]);
+    if constexpr (kHalf) store(sums + i * kLanes + kVectors * kWidth, half_sum[i]);
+  }
+}
+
+using MultiplyWindows = void (*)(const DirectBlock&, const DirectSlice&, int, float*);
+
+/// Most pixels of a micro-kernel: sums in vector registers, window pointers in general ones.
+constexpr int max_pixels(int count) {
+  if (kWidth <= 8) return count == 1 ? 8 : count == 2 ? 6 : 4;
+  return count <= 3 ? 8 : count == 4 ? 6 : 5;
+}
+
+template <int kVectors, bool kHalf, bool kAccumulate, int kPixels = max_pixels(kVectors + kHalf)>
+MultiplyWindows pick_pixels(int pixels) {
+  if constexpr (kPixels == 0) {
+    return nullptr;
+  } else {
+    return pixels == kPixels ? &multiply_windows<kPixels, kVectors, kHalf, kAccumulate>
+                             : pick_pixels<kVectors, kHalf, kAccumulate, kPixels - 1>(pixels);
+  }
+}
+
+template <int kVectors, bool kHalf, bool kAccumulate>
+void multiply_slice(const DirectBlock& a, const DirectSlice& slice) {
+  constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
+  constexpr int kMost = max_pixels(kVectors + kHalf);
+  const int groups = (a.pixels + kMost - 1) / kMost;
+  const int size = a.pixels / groups, larger = a.pixels % groups;
+  const auto small = pick_pixels<kVectors, kHalf, kAccumulate>(size);
+  const auto large = larger > 0 ? pick_pixels<kVectors, kHalf, kAccumulate>(size + 1) : small;
+  int pixel = 0;
+  for (int group = 0; group < groups; ++group) {
+    (group < larger ? large : small)(a, slice, pixel, a.sums + pixel * kLanes);
+    pixel += size + (group < larger ? 1 : 0);
+  }
+}
+
+/// The whole sum, in slices whose weights stay in the first-level cache while all pixels pass.
+template <int kVectors, bool kHalf>
+void multiply_block(const DirectBlock& a) {
+  constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
+  constexpr int kMostSteps = 4096 / kLanes;  // 16 KiB of weights
+  if (a.rows * a.run <= kMostSteps) {
+    return multiply_slice<kVectors, kHalf, false>(a, {0, a.rows, 0, a.run});
+  }
+  for (int row = 0; row < a.rows; ++row) {
+    for (int begin = 0; begin < a.run; begin += kMostSteps) {
+      const int left = a.run - begin;
+      const DirectSlice slice{row, row + 1, begin, left < kMostSteps ? left : kMostSteps};
+      if (row == 0 && begin == 0) {
+        multiply_slice<kVectors, kHalf, false>(a, slice);
+      } else {
+        multiply_slice<kVectors, kHalf, true>(a, slice);
+      }
+    }
+  }
+}
+
+FACE_INLINE void multiply_direct(const DirectBlock& a) {
+  if constexpr (kWidth == 16) {
+    switch (2 * a.vectors + (a.half ? 1 : 0)) {
+      case 1:
+        return multiply_block<0, true>(a);
+      case 3:
+        return multiply_block<1, true>(a);
+      case 5:
+        return multiply_block<2, true>(a);
+      case 7:
+        return multiply_block<3, true>(a);
+      case 8:
+        return multiply_block<4, false>(a);
+      default:
+        break;
+    }
+  }
+  switch (a.vectors) {
+    case 1:
+      return multiply_block<1, false>(a);
+    case 2:
+      return multiply_block<2, false>(a);
+    default:
+      return multiply_block<3, false>(a);
+  }
+}
+
+/// Image, row and column of a pixel in a stack of outputs.
+struct OutputPixel {
+  int image, y, x;
+};
+FACE_INLINE OutputPixel output_pixel(const Epilogue& e, size_t pixel) {
+  const size_t size = static_cast<size_t>(e.height) * e.width, rest = pixel % size;
+  return {static_cast<int>(pixel / size), static_cast<int>(rest / e.width),
+          static_cast<int>(rest % e.width)};
+}
+
+inline void direct_block(const DirectBlock& a) {
+  multiply_direct(a);
+  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
+    for (int i = 0; i < a.pixels; ++i) {
+      const OutputPixel p = output_pixel(a.epilogue, a.pixel_begin + i);
+      const PixelSources sources = pixel_sources(a.epilogue, p.image, p.y, p.x);
+      const float* sums = a.sums + static_cast<size_t>(i) * a.lanes;
+      float* out = a.output + (a.pixel_begin + i) * a.epilogue.channels + a.channel_begin;
+      for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
+        store(out + c, finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue, sources,
+                                             a.channel_begin + c));
+      });
+    }
+  });
+}
+
+// ---- depthwise
+
+/// The taps of a window that lie inside the image.
+struct Taps {
+  int y_begin, y_end, x_begin, x_end;
+};
+
+FACE_INLINE Taps taps_at(const DepthwiseRow& a, int y0, int x0) {
+  Taps t{0, a.kernel_h, 0, a.kernel_w};
+  if (y0 < 0) t.y_begin = -y0;
+  if (x0 < 0) t.x_begin = -x0;
+  if (y0 + a.kernel_h > a.in_height) t.y_end = a.in_height - y0;
+  if (x0 + a.kernel_w > a.in_width) t.x_end = a.in_width - x0;
+  return t;
+}
+
+/// One output pixel, any kernel, any border.
+template <EpilogueKind kKind>
+void depthwise_pixel(const DepthwiseRow& a, int x) {
+  const int y0 = a.y * a.stride - a.pad_top, x0 = x * a.stride - a.pad_left;
+  const Taps t = taps_at(a, y0, x0);
+  const int channels = a.epilogue.channels;
+  const PixelSources sources = pixel_sources(a.epilogue, a.image, a.y, x);
+  for_lanes<kWidth>(0, channels, [&]<int kLanes>(int c) {
+    Vec<kLanes> sum{};
+    for (int ky = t.y_begin; ky < t.y_end; ++ky) {
+      const size_t row = static_cast<size_t>(y0 + ky) * a.in_width;
+      for (int kx = t.x_begin; kx < t.x_end; ++kx) {
+        sum += load<kLanes>(a.input + (row + x0 + kx) * channels + c) *
+               load<kLanes>(a.weights + (ky * a.kernel_w + kx) * channels + c);
+      }
+    }
+    store(a.output + static_cast<size_t>(x) * channels + c,
+          finish<kKind, kLanes>(sum, a.epilogue, sources, c));
+  });
+}
+
+/// kCount neighbours of a 3x3 convolution whose windows lie inside the image's columns.
+template <EpilogueKind kKind, int kStride, int kCount>
+void depthwise_3x3(const DepthwiseRow& a, int x) {
+  constexpr int kColumns = (kCount - 1) * kStride + 3;
+  const int y0 = a.y * a.stride - a.pad_top, x0 = x * kStride - a.pad_left;
+  const Taps t = taps_at(a, y0, x0);
+  const int channels = a.epilogue.channels;
+  PixelSources sources[kCount];
+  for (int i = 0; i < kCount; ++i) sources[i] = pixel_sources(a.epilogue, a.image, a.y, x + i);
+  for_lanes<kWidth>(0, channels, [&]<int kLanes>(int c) {
+    Vec<kLanes> sum[kCount] = {};
+    for (int ky = t.y_begin; ky < t.y_end; ++ky) {
+      const float* in = a.input + (static_cast<size_t>(y0 + ky) * a.in_width + x0) * channels + c;
+      const float* w = a.weights + ky * 3 * channels + c;
+      const Vec<kLanes> weights[3] = {load<kLanes>(w), load<kLanes>(w + channels),
+                                      load<kLanes>(w + 2 * channels)};
+#pragma GCC unroll 9
+      for (int column = 0; column < kColumns; ++column) {
+        const Vec<kLanes> value = load<kLanes>(in + static_cast<size_t>(column) * channels);
+#pragma GCC unroll 4
+        for (int i = 0; i < kCount; ++i) {
+          const int kx = column - i * kStride;
+          if (kx >= 0 && kx < 3) sum[i] += value * weights[kx];
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) {
+      store(a.output + static_cast<size_t>(x + i) * channels + c,
+            finish<kKind, kLanes>(sum[i], a.epilogue, sources[i], c));
+    }
+  });
+}
+
+template <EpilogueKind kKind, int kStride>
+void depthwise_row_3x3(const DepthwiseRow& a) {
+  int x = 0;
+  for (; x < a.epilogue.width && x < a.inner_begin; ++x) depthwise_pixel<kKind>(a, x);
+  for (; x + 4 <= a.inner_end; x += 4) depthwise_3x3<kKind, kStride, 4>(a, x);
+  for (; x < a.inner_end; ++x) depthwise_3x3<kKind, kStride, 1>(a, x);
+  for (; x < a.epilogue.width; ++x) depthwise_pixel<kKind>(a, x);
+}
+
+inline void depthwise_row(const DepthwiseRow& a) {
+  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
+    const bool is_3x3 = a.kernel_h == 3 && a.kernel_w == 3;
+    if (is_3x3 && a.stride == 1) return depthwise_row_3x3<kKind, 1>(a);
+    if (is_3x3 && a.stride == 2) return depthwise_row_3x3<kKind, 2>(a);
+    for (int x = 0; x < a.epilogue.width; ++x) depthwise_pixel<kKind>(a, x);
+  });
+}
+
+}  // namespace face::cpu::FACE_CONV_ISA

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Direct and depthwise convolutions against float64, at every vector width this machine can
+// execute.
+#include "tests/kernels/conv_check.h"
+
+namespace face::test {
+namespace {
+
+using cpu::ConvActivation;
+using cpu::ConvAlgorithm;
+using cpu::ConvDesc;
+
+/// A sum of `depth` products rounds about sqrt(depth) times by 2^-24 of its own size; epilogue and
+/// products add a few roundings. Twice that is allowed.
+double tolerance(const ConvDesc& d) {
+  const double depth = static_cast<double>(d.in_channels) / d.groups * d.kernel_h * d.kernel_w;
+  return 2 * std::sqrt(depth + 6.0) * std::pow(2.0, -24);
+}
+
+struct Geometry {
+  int kernel = 3, stride = 1, pad = 1;
+};
+
+ConvCase layer(const std::string& name, int in, int out, int height, int width, Geometry g,
+               int batch = 1, bool depthwise = false) {
+  ConvDesc d;
+  d.max_batch = batch;
+  d.in_channels = in;
+  d.out_channels = out;
+  d.groups = depthwise ? in : 1;
+  d.in_height = height;
+  d.in_width = width;
+  d.kernel_h = d.kernel_w = g.kernel;
+  d.stride = g.stride;
+  d.pad_top = d.pad_left = g.pad;
+  d.out_height = (height + 2 * g.pad - g.kernel) / g.stride + 1;
+  d.out_width = (width + 2 * g.pad - g.kernel) / g.stride + 1;
+  return {name, d, batch};
+}
+
+void check_all(const ConvCase& c, const cpu::Parallel& parallel) {
+  const ConvData data = make_conv_data(c);
+  const auto algorithm = c.desc.groups == 1 ? ConvAlgorithm::kDirect : ConvAlgorithm::kDepthwise;
+  for (const auto isa : runnable_isas()) {
+    const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights());
+    check_conv(*conv, c, data, parallel, tolerance(c.desc));
+  }
+}
+
+TEST(Direct, ShapesThatBreakThings) {
+  const ConvCase cases[] = {
+      layer("one_pixel", 8, 8, 1, 1, {}),
+      layer("one_channel", 1, 1, 3, 3, {}),
+      layer("row", 3, 5, 1, 9, {}),
+      layer("column", 5, 9, 9, 1, {3, 2, 1}),
+      layer("stem", 3, 28, 11, 14, {3, 2, 1}),
+      layer("stem_stride_1", 3, 64, 10, 7, {}),
+      layer("5x7_28_channels", 28, 28, 5, 7, {}),
+      layer("stride_2_odd", 12, 45, 9, 13, {3, 2, 1}),
+      layer("stride_2_even", 56, 88, 8, 10, {3, 2, 1}),
+      layer("long_sum", 96, 30, 7, 7, {}),
+      layer("pointwise", 67, 51, 5, 7, {1, 1, 0}),
+      layer("pointwise_stride_2", 33, 24, 6, 5, {1, 2, 0}),
+      layer("2x2_stride_2", 24, 48, 6, 8, {2, 2, 0}),
+      layer("5x5", 9, 11, 3, 4, {5, 1, 2}),
+      layer("fully_connected", 3000, 70, 1, 1, {1, 1, 0}, 3),
+      layer("batch_remainder", 16, 20, 7, 7, {3, 2, 1}, 5),
+      layer("many_pixels", 4, 8, 33, 41, {}),
+  };
+  for (const ConvCase& c : cases) check_all(c, cpu::serial_parallel());
+}
+
+TEST(Depthwise, ShapesThatBreakThings) {
+  const ConvCase cases[] = {
+      layer("one_pixel", 8, 8, 1, 1, {}, 1, true),
+      layer("two_pixels_wide", 16, 16, 5, 2, {}, 1, true),
+      layer("one_row", 5, 5, 1, 9, {}, 1, true),
+      layer("one_column", 72, 72, 9, 1, {3, 2, 1}, 1, true),
+      layer("28_channels", 28, 28, 6, 11, {}, 2, true),
+      layer("stride_2_odd", 40, 40, 9, 13, {3, 2, 1}, 1, true),
+      layer("stride_2_even", 19, 19, 8, 10, {3, 2, 1}, 3, true),
+      layer("whole_map", 51, 51, 7, 7, {7, 1, 0}, 2, true),
+      layer("5x5", 12, 12, 8, 6, {5, 2, 2}, 1, true),
+  };
+  for (const ConvCase& c : cases) check_all(c, cpu::serial_parallel());
+}
+
+TEST(DirectAndDepthwise, EveryEpilogue) {
+  for (const bool depthwise : {false, true}) {
+    for (const auto activation : {ConvActivation::kNone, ConvActivation::kRelu,
+                                  ConvActivation::kPrelu, ConvActivation::kClip}) {
+      for (int mask = 0; mask < 6; ++mask) {
+        ConvCase c = layer("epilogue ", 13, 13, 10, 6, {}, 2, depthwise);
+        c.name.append(std::to_string(static_cast<int>(activation))).append(std::to_string(mask));
+        c.desc.activation = activation;
+        c.desc.clip_low = -0.25f;
+        c.desc.clip_high = 0.75f;
+        c.desc.border_bias = mask % 2 == 1;
+        c.desc.has_addend = mask / 2 != 0;
+        c.desc.addend_upsampled = mask / 2 == 2;
+        check_all(c, cpu::serial_parallel());
+      }
+    }
+  }
+}
+
+TEST(DirectAndDepthwise, BorderBiasWithStride2) {
+  for (const bool depthwise : {false, true}) {
+    for (const int size : {2, 3, 8}) {
+      ConvCase c = layer("border", 9, 9, size, size + 1, {3, 2, 1}, 1, depthwise);
+      c.desc.border_bias = true;
+      check_all(c, cpu::serial_parallel());
+    }
+  }
+}
+
+TEST(DirectAndDepthwise, TeamsOfThreads) {
+  for (const int threads : {2, 3, 8}) {
+    check_all(layer("wide", 6, 20, 61, 53, {3, 2, 1}), cpu::openmp_parallel(threads));
+    check_all(layer("deep", 130, 175, 7, 7, {1, 1, 0}, 2), cpu::openmp_parallel(threads));
+    check_all(layer("depthwise", 64, 64, 14, 14, {}, 2, true), cpu::openmp_parallel(threads));
+  }
+}
+
+}  // namespace
+}  // namespace face::test
