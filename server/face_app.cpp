@@ -122,11 +122,11 @@ const ServiceInfo* FaceApp::service_info() const {
 http::Answer FaceApp::health() const {
   const auto ready = inference();
   const ServiceInfo* info = ready == nullptr ? nullptr : &ready->info();
-  const char* status = failed_.load()      ? "unhealthy"
-                       : draining_.load()  ? "draining"
-                       : info == nullptr   ? "initializing"
-                       : info->untrained   ? "untrained"
-                                           : "healthy";
+  const char* status = failed_.load()     ? "unhealthy"
+                       : draining_.load() ? "draining"
+                       : info == nullptr  ? "initializing"
+                       : info->untrained  ? "untrained"
+                                          : "healthy";
   const bool serving = info != nullptr && !failed_.load() && !draining_.load();
   const bool cuda = info != nullptr && info->device.is_cuda;
   http::Answer answer;
@@ -157,10 +157,10 @@ http::Answer FaceApp::metrics_page() const {
   }
   std::vector<std::pair<std::string, std::string>> labels;
   if (ready != nullptr) {
-    gauges.push_back({"face_pictures_in_flight", "Submitted, not finished.",
-                      double(ready->pictures())});
-    gauges.push_back({"face_pictures_waiting", "Decoded, waiting for the engine.",
-                      double(ready->waiting())});
+    gauges.push_back(
+        {"face_pictures_in_flight", "Submitted, not finished.", double(ready->pictures())});
+    gauges.push_back(
+        {"face_pictures_waiting", "Decoded, waiting for the engine.", double(ready->waiting())});
     gauges.push_back({"face_decode_budget_free_bytes", "Free for pictures.",
                       double(ready->budget().free_bytes())});
     const ServiceInfo& info = ready->info();

@@ -16,15 +16,20 @@ using Clock = std::chrono::steady_clock;
 int status_of(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::kInvalidArgument:
-    case ErrorKind::kBadImage: return 400;
-    case ErrorKind::kTooLarge: return 413;
-    case ErrorKind::kUnsupportedFormat: return 415;
+    case ErrorKind::kBadImage:
+      return 400;
+    case ErrorKind::kTooLarge:
+      return 413;
+    case ErrorKind::kUnsupportedFormat:
+      return 415;
     case ErrorKind::kBusy:
-    case ErrorKind::kDeviceLost: return 503;
+    case ErrorKind::kDeviceLost:
+      return 503;
     case ErrorKind::kBadModel:
     case ErrorKind::kDevice:
     case ErrorKind::kIo:
-    case ErrorKind::kInternal: break;
+    case ErrorKind::kInternal:
+      break;
   }
   return 500;
 }

@@ -18,11 +18,11 @@ namespace face {
 struct ServiceInfo {
   DeviceInfo device;
   Precision precision = Precision::kFp32;
-  std::string fingerprint;      // of the weights
-  bool untrained = false;       // generated weights: answers mean nothing
-  size_t embedding_size = 0;    // 0: the pack has no recogniser
-  size_t memory_bytes = 0;      // activations and weight copies
-  size_t mapped_bytes = 0;      // weight file
+  std::string fingerprint;    // of the weights
+  bool untrained = false;     // generated weights: answers mean nothing
+  size_t embedding_size = 0;  // 0: the pack has no recogniser
+  size_t memory_bytes = 0;    // activations and weight copies
+  size_t mapped_bytes = 0;    // weight file
   int max_batch = 1;
 };
 

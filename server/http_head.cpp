@@ -99,10 +99,9 @@ size_t count(const Head& head, std::string_view name) {
 
 uint64_t parse_content_length(const std::string& text) {
   constexpr size_t kMaxDigits = 18;  // fits 64 bits without a check for overflow
-  const bool digits = !text.empty() && text.size() <= kMaxDigits &&
-                      std::all_of(text.begin(), text.end(), [](char c) {
-                        return c >= '0' && c <= '9';
-                      });
+  const bool digits =
+      !text.empty() && text.size() <= kMaxDigits &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!digits) throw Refusal(400, "Content-Length is not a plain number");
   return std::stoull(text);
 }
@@ -144,8 +143,7 @@ void read_options(Head* head) {
     throw Refusal(400, "Exactly one Host header is needed");
   }
   const std::string* connection = head->find("connection");
-  head->keep_alive =
-      head->http_1_1 ? !lists(connection, "close") : lists(connection, "keep-alive");
+  head->keep_alive = head->http_1_1 ? !lists(connection, "close") : lists(connection, "keep-alive");
   const std::string* expect = head->find("expect");
   if (expect == nullptr) return;
   if (to_lower(*expect) != "100-continue") throw Refusal(417, "Unknown expectation");

@@ -73,7 +73,8 @@ Answer detail_answer(int status, std::string_view text) {
   answer.body = "{\"detail\":";
   append_json_string(&answer.body, text);
   answer.body += '}';
-  if (status == 503) answer.headers.push_back({"Retry-After", std::to_string(retry_after_seconds())});
+  if (status == 503)
+    answer.headers.push_back({"Retry-After", std::to_string(retry_after_seconds())});
   return answer;
 }
 

@@ -70,7 +70,7 @@ struct Request {
   std::string body;
   Lease upload;      // of `body`
   std::string note;  // what the handler wants in the log, as " key=value ..."
-  std::string id;  // X-Request-Id: the client's if it is a short plain word, else made here
+  std::string id;    // X-Request-Id: the client's if it is a short plain word, else made here
   Clock::time_point received = Clock::now();
   /// Becomes true when the client closes its side before it has an answer.
   std::shared_ptr<std::atomic<bool>> hung_up = std::make_shared<std::atomic<bool>>(false);

@@ -184,7 +184,8 @@ void LoopState::turn() {
   const int count =
       ::epoll_wait(epoll_.get(), events.data(), kEvents, timed ? int(kTick.count()) : -1);
   const Clock::time_point now = Clock::now();
-  for (int i = 0; i < count; ++i) dispatch_event(events[size_t(i)].data.u64, events[size_t(i)].events, now);
+  for (int i = 0; i < count; ++i)
+    dispatch_event(events[size_t(i)].data.u64, events[size_t(i)].events, now);
   deliver_answers(now);
   if (now >= next_tick_) tick(now);
 }
@@ -241,8 +242,8 @@ bool LoopState::make_room() {
   auto oldest = connections_.end();
   for (auto it = connections_.begin(); it != connections_.end(); ++it) {
     const Connection& connection = *it->second.connection;
-    const bool older = oldest == connections_.end() ||
-                       connection.since() < oldest->second.connection->since();
+    const bool older =
+        oldest == connections_.end() || connection.since() < oldest->second.connection->since();
     if (connection.idle() && older) oldest = it;
   }
   if (oldest == connections_.end()) return false;
@@ -293,9 +294,7 @@ void LoopState::update(uint64_t id) {
   } else {
     const auto wanted = entry.connection->wanted_events();
     if (wanted != entry.events) {
-      const int operation = !wanted         ? EPOLL_CTL_DEL
-                            : !entry.events ? EPOLL_CTL_ADD
-                                            : EPOLL_CTL_MOD;
+      const int operation = !wanted ? EPOLL_CTL_DEL : !entry.events ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
       watch(entry.connection->fd(), id, wanted.value_or(0), operation);
       entry.events = wanted;
     }

@@ -40,7 +40,7 @@ struct ServerOptions {
 /// How a request ended, for metrics and log. `request` is null if no head could be read.
 struct Outcome {
   const Request* request = nullptr;
-  int status = 0;          // 0: the client hung up before an answer
+  int status = 0;  // 0: the client hung up before an answer
   size_t answer_bytes = 0;
 };
 

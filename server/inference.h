@@ -42,9 +42,9 @@ class Cancelled : public std::exception {
 
 struct InferenceOptions {
   int decode_threads = 2;
-  size_t max_pictures = 64;                 // submitted and not finished
-  size_t decode_budget = size_t{512} << 20;  // bytes of pictures and decoders together
-  std::chrono::milliseconds patience{10'000};  // for a slot, memory and the engine: then kBusy
+  size_t max_pictures = 64;                       // submitted and not finished
+  size_t decode_budget = size_t{512} << 20;       // bytes of pictures and decoders together
+  std::chrono::milliseconds patience{10'000};     // for a slot, memory and the engine: then kBusy
   std::chrono::milliseconds stuck_after{30'000};  // one run of the engine
   /// The engine cannot go on: stuck, or its device is lost. Called once, from any thread.
   std::function<void(ErrorKind, const std::string&)> on_fatal;

@@ -33,7 +33,8 @@ class PatientSink final : public spdlog::sinks::base_sink<std::mutex> {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
     pollfd ready{fd_, POLLOUT, 0};
-    const bool writable = ::poll(&ready, 1, stuck_ ? 0 : kPatienceMs) == 1 && (ready.revents & POLLOUT) != 0 &&
+    const bool writable = ::poll(&ready, 1, stuck_ ? 0 : kPatienceMs) == 1 &&
+                          (ready.revents & POLLOUT) != 0 &&
                           (ready.revents & (POLLERR | POLLNVAL)) == 0;
     // A pipe that polls as writable takes PIPE_BUF bytes; lines are kept shorter.
     stuck_ = !writable || ::write(fd_, line.data(), line.size()) != ssize_t(line.size());
@@ -60,10 +61,14 @@ std::shared_ptr<Running> current() {
 
 spdlog::level::level_enum to_spdlog(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarning: return spdlog::level::warn;
-    case Level::kError: break;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarning:
+      return spdlog::level::warn;
+    case Level::kError:
+      break;
   }
   return spdlog::level::err;
 }

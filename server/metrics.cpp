@@ -54,11 +54,16 @@ std::string escaped(const std::string& text) {
 
 const char* to_string(Route route) {
   switch (route) {
-    case Route::kHealth: return "/";
-    case Route::kDetect: return "/detect";
-    case Route::kDetectBatch: return "/detect-batch";
-    case Route::kMetrics: return "/metrics";
-    case Route::kOther: break;
+    case Route::kHealth:
+      return "/";
+    case Route::kDetect:
+      return "/detect";
+    case Route::kDetectBatch:
+      return "/detect-batch";
+    case Route::kMetrics:
+      return "/metrics";
+    case Route::kOther:
+      break;
   }
   return "other";
 }
@@ -111,8 +116,8 @@ std::string Metrics::render(const std::vector<Gauge>& gauges,
   for (const auto& [key, number] : requests_) {
     sample(&out,
            std::string("face_http_requests_total{route=\"") + to_string(key.first) +
-               "\",status=\"" + std::to_string(key.second) + "\",outcome=\"" +
-               outcome(key.second) + "\"}",
+               "\",status=\"" + std::to_string(key.second) + "\",outcome=\"" + outcome(key.second) +
+               "\"}",
            double(number));
   }
   declare(&out, "face_request_seconds", "histogram", "From request head to answer, status 200.");

@@ -42,9 +42,9 @@ class Metrics {
   void count_dropped(size_t pictures);
 
   /// Prometheus text, version 0.0.4. `labels` of face_info: names and values, e.g. the device.
-  [[nodiscard]] std::string render(const std::vector<Gauge>& gauges,
-                                   const std::vector<std::pair<std::string, std::string>>& labels)
-      const;
+  [[nodiscard]] std::string render(
+      const std::vector<Gauge>& gauges,
+      const std::vector<std::pair<std::string, std::string>>& labels) const;
 
  private:
   void add_stages(const StageMilliseconds& stages);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 
 #include "server/http_message.h"
 
@@ -118,18 +117,17 @@ class Walker {
 
   /// Everything up to the next boundary, which is consumed; nothing if there is no other.
   std::optional<std::string_view> take_until_boundary() {
-    constexpr std::string_view kAnchor = "\r\n--";
-    for (size_t from = 0; from < rest_.size();) {
-      const void* anchor =
-          ::memmem(rest_.data() + from, rest_.size() - from, kAnchor.data(), kAnchor.size());
-      if (anchor == nullptr) return std::nullopt;
-      const auto size = size_t(static_cast<const char*>(anchor) - rest_.data());
-      if (rest_.compare(size, delimiter_.size(), delimiter_) == 0) {
-        const std::string_view taken = rest_.substr(0, size);
-        rest_.remove_prefix(size + delimiter_.size());
-        return taken;
+    for (size_t at = 0; at < rest_.size(); ++at) {
+      if (rest_[at] != '\r') {
+        at = rest_.find('\r', at);
+        if (at == std::string_view::npos) break;
       }
-      from = size + kAnchor.size();
+      const bool near = rest_.size() - at >= delimiter_.size() && rest_[at + 1] == '\n' &&
+                        rest_[at + 2] == '-' && rest_[at + 3] == '-';
+      if (!near || rest_.compare(at, delimiter_.size(), delimiter_) != 0) continue;
+      const std::string_view taken = rest_.substr(0, at);
+      rest_.remove_prefix(at + delimiter_.size());
+      return taken;
     }
     return std::nullopt;
   }
