@@ -45,11 +45,17 @@ FACE_HD WarpRow warp_row(const Affine& map, int y) {
           warp_fixed(mul_add_rn(map.m[4], y, map.m[5])) + 16};
 }
 
+/// The source position of a column, given what the column adds: warp_fixed(m[0] * x) and
+/// warp_fixed(m[3] * x), which are the same for every row.
+FACE_HD WarpPosition warp_position(const WarpRow& row, int column_x, int column_y) {
+  const int px = (row.x + column_x) >> 5;
+  const int py = (row.y + column_y) >> 5;
+  return {px >> 5, py >> 5, px & 31, py & 31};
+}
+
 /// Where output pixel x of a row comes from.
 FACE_HD WarpPosition warp_position(const Affine& map, const WarpRow& row, int x) {
-  const int px = (row.x + warp_fixed(map.m[0] * x)) >> 5;
-  const int py = (row.y + warp_fixed(map.m[3] * x)) >> 5;
-  return {px >> 5, py >> 5, px & 31, py & 31};
+  return warp_position(row, warp_fixed(map.m[0] * x), warp_fixed(map.m[3] * x));
 }
 
 /// Bilinear sample; pixels outside the picture are black.
