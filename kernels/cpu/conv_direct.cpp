@@ -119,21 +119,27 @@ const float* DirectConv::window_row(const float* image, int y, int x, float*& co
 
 void DirectConv::find_windows(const float* input, size_t begin, int pixels, const float** windows,
                               float* copies) const {
-  const size_t in_image = static_cast<size_t>(desc_.in_height) * desc_.in_width * desc_.in_channels;
+  const size_t row = static_cast<size_t>(desc_.in_width) * desc_.in_channels;
   const size_t out_image = static_cast<size_t>(desc_.out_height) * desc_.out_width;
-  const float* image = input + begin / out_image * in_image;
+  const float* image = input + begin / out_image * row * desc_.in_height;
   int y = static_cast<int>(begin % out_image) / desc_.out_width;
   int x = static_cast<int>(begin % out_image) % desc_.out_width;
-  for (int i = 0; i < pixels; ++i) {
-    for (int ky = 0; ky < desc_.kernel_h; ++ky) {
-      *windows++ = window_row(image, y * desc_.stride - desc_.pad_top + ky,
-                              x * desc_.stride - desc_.pad_left, copies);
+  for (int i = 0; i < pixels; ++i, windows += desc_.kernel_h) {
+    const int y0 = y * desc_.stride - desc_.pad_top, x0 = x * desc_.stride - desc_.pad_left;
+    if (y0 >= 0 && x0 >= 0 && y0 + desc_.kernel_h <= desc_.in_height &&
+        x0 + desc_.kernel_w <= desc_.in_width) {
+      const float* window = image + y0 * row + static_cast<size_t>(x0) * desc_.in_channels;
+      for (int ky = 0; ky < desc_.kernel_h; ++ky, window += row) windows[ky] = window;
+    } else {
+      for (int ky = 0; ky < desc_.kernel_h; ++ky) {
+        windows[ky] = window_row(image, y0 + ky, x0, copies);
+      }
     }
     if (++x < desc_.out_width) continue;
     x = 0;
     if (++y < desc_.out_height) continue;
     y = 0;
-    image += in_image;
+    image += row * desc_.in_height;
   }
 }
 

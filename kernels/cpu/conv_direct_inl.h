@@ -154,18 +154,36 @@ FACE_INLINE OutputPixel output_pixel(const Epilogue& e, size_t pixel) {
           static_cast<int>(rest % e.width)};
 }
 
+template <EpilogueKind kKind>
+void finish_pixel(const DirectBlock& a, int i, const PixelSources& sources) {
+  const float* sums = a.sums + static_cast<size_t>(i) * a.lanes;
+  float* out = a.output + (a.pixel_begin + i) * a.epilogue.channels + a.channel_begin;
+  for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
+    store(out + c,
+          finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue, sources, a.channel_begin + c));
+  });
+}
+
+template <EpilogueKind kKind>
+void finish_uniform(const DirectBlock& a) {
+  const Epilogue& e = a.epilogue;
+  for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
+    const Vec<kLanes> bias = load<kLanes>(e.bias + a.channel_begin + c);
+    const float* sums = a.sums + c;
+    float* out = a.output + a.pixel_begin * e.channels + a.channel_begin + c;
+    for (int i = 0; i < a.pixels; ++i, sums += a.lanes, out += e.channels) {
+      store(out, activate<kKind, kLanes>(load<kLanes>(sums) + bias, e, a.channel_begin + c));
+    }
+  });
+}
+
 inline void direct_block(const DirectBlock& a) {
   multiply_direct(a);
   with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
+    if (uniform(a.epilogue)) return finish_uniform<kKind>(a);
     for (int i = 0; i < a.pixels; ++i) {
       const OutputPixel p = output_pixel(a.epilogue, a.pixel_begin + i);
-      const PixelSources sources = pixel_sources(a.epilogue, p.image, p.y, p.x);
-      const float* sums = a.sums + static_cast<size_t>(i) * a.lanes;
-      float* out = a.output + (a.pixel_begin + i) * a.epilogue.channels + a.channel_begin;
-      for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
-        store(out + c, finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue, sources,
-                                             a.channel_begin + c));
-      });
+      finish_pixel<kKind>(a, i, pixel_sources(a.epilogue, p.image, p.y, p.x));
     }
   });
 }

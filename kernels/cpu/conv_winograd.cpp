@@ -51,8 +51,10 @@ const WinogradKernels& winograd_kernels(const ConvKernels& kernels, ConvAlgorith
 
 constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
-/// What a thread may keep in its second-level cache besides the weights that stream through.
-constexpr size_t kCacheFloats = 80 * 1024;
+/// Transformed tiles should take this little cache, so that most stay near the first level ...
+constexpr size_t kCacheFloats = 40 * 1024;
+/// ... unless the weights are big: a block of tiles has to be worth streaming them once.
+constexpr size_t kFloatsPerTile = 8 * 1024;
 
 class WinogradConv final : public Conv {
  public:
@@ -176,15 +178,15 @@ WinogradConv::Plan WinogradConv::sized(Plan plan) const {
 }
 
 WinogradConv::Plan WinogradConv::plan(int batch, int threads) const {
-  constexpr int kUnit = 12;  // tiles that every micro-kernel divides
+  constexpr int kUnit = 12, kMost = 96;  // tiles; every micro-kernel divides 12
   const size_t per_tile = static_cast<size_t>(points_) * (desc_.in_channels + max_lanes_);
-  const int fit = static_cast<int>(kCacheFloats / per_tile) / kUnit * kUnit;
+  const size_t wanted = std::max(kCacheFloats / per_tile, packed_floats_ / kFloatsPerTile);
   Plan p;
   p.tiles = tiles_per_image_ * batch;
-  p.capacity = std::clamp(fit, kUnit, 8 * kUnit);
-  p.shared = threads > 1 && (p.tiles < 2 * threads * p.capacity || fit < kUnit);
+  p.capacity = std::clamp(static_cast<int>(wanted) / kUnit * kUnit, kUnit, kMost);
+  p.shared = threads > 1 && p.tiles < 2 * threads * p.capacity;
   if (p.shared) {
-    p.capacity = 8 * kUnit;
+    p.capacity = kMost;
   } else if (threads > 1) {
     const int blocks = ceil_div(p.tiles, p.capacity);
     if (blocks < 4 * threads) p.capacity = ceil_div(p.tiles, ceil_div(blocks, threads) * threads);

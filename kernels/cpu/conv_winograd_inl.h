@@ -112,6 +112,16 @@ BorderPixels<kMx + 2> border_pixels(const WinogradInput& a, const float* image, 
   return border;
 }
 
+/// Asks for the pixels under the tile whose inner window begins at `origin`: the columns that its
+/// left neighbour does not share.
+template <int kMy, int kMx>
+FACE_INLINE void prefetch_tile(const float* origin, size_t row, size_t pixel) {
+  const size_t begin = 2 * pixel, end = (kMx + 2) * pixel;
+  for (int i = 0; i < kMy + 2; ++i) {
+    for (size_t k = begin; k < end; k += 16) __builtin_prefetch(origin + i * row + k);
+  }
+}
+
 template <int kMy, int kMx>
 void winograd_input(const WinogradInput& a) {
   const size_t row = static_cast<size_t>(a.width) * a.channels;
@@ -122,7 +132,9 @@ void winograd_input(const WinogradInput& a) {
     float* v = a.v + static_cast<size_t>(tile - a.tile_origin) * kWinogradDepthBlock;
     if (y0 >= 0 && x0 >= 0 && y0 + kMy + 2 <= a.height && x0 + kMx + 2 <= a.width) {
       const size_t pixel = a.channels;
-      transform_tile<kMy, kMx>(InnerPixels{pixels + y0 * row + x0 * pixel, row, pixel}, a, v);
+      const float* origin = pixels + y0 * row + x0 * pixel;
+      prefetch_tile<kMy, kMx>(origin + 2 * kMx * pixel, row, pixel);
+      transform_tile<kMy, kMx>(InnerPixels{origin, row, pixel}, a, v);
     } else {
       transform_tile<kMy, kMx>(border_pixels<kMy, kMx>(a, pixels, y0, x0), a, v);
     }
