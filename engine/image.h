@@ -26,6 +26,7 @@ struct ImageLimits {
   int max_scans = 100;
   int max_warnings = 1'000;
   size_t max_png_chunk = size_t{1} << 20;  // ancillary chunks
+  int max_png_chunks = 32'768;
   std::chrono::milliseconds deadline{2'000};
 };
 
@@ -37,8 +38,8 @@ struct ImageInfo {
   ImageFormat format = ImageFormat::kJpeg;
   int width = 0, height = 0;  // as stored, before the orientation is applied
   int orientation = 1;        // EXIF 1..8
-  bool progressive = false;
-  size_t decode_bytes = 0;  // upper bound of what decode_image() allocates: the ticket to take
+  bool progressive = false;   // JPEG: all scans before the first row; PNG: interlaced
+  size_t decode_bytes = 0;    // upper bound of what decode_image() allocates: the ticket to take
 };
 
 /// Reads headers only; allocates nothing that depends on them.
@@ -96,19 +97,28 @@ class MemoryBudget {
   };
 
   explicit MemoryBudget(size_t bytes) : total_(bytes), free_(bytes) {}
-  /// Waits for `bytes` until `deadline`. Errors: kBusy - none came free; kTooLarge - more than
-  /// the whole budget.
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+  /// Waits for `bytes` until `deadline`, behind those who asked before: a large picture is not
+  /// overtaken by small ones for ever. Never allocates. Errors: kBusy - none came free; kTooLarge -
+  /// more than the whole budget.
   [[nodiscard]] Ticket acquire(size_t bytes, std::chrono::steady_clock::time_point deadline);
   [[nodiscard]] size_t free_bytes() const;
   [[nodiscard]] size_t total_bytes() const { return total_; }
 
  private:
+  struct Waiter {  // on the stack of the thread that waits
+    Waiter* next = nullptr;
+  };
   void give_back(size_t bytes) noexcept;
+  void leave(Waiter& waiter) noexcept;  // REQUIRES: mutex_ is held
 
   const size_t total_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   size_t free_;
+  Waiter* first_ = nullptr;  // oldest waiter
+  Waiter** last_ = &first_;  // where the next one is linked
 };
 
 }  // namespace face

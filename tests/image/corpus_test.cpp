@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// tests/image/corpus_test.cpp - every odd and broken picture of the shared corpus gets the verdict
+// that its table expects, within its memory ticket.
+#include "tests/image/corpus.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/shared.h"
+
+namespace face::test {
+namespace {
+
+TEST(Corpus, VerdictsAsExpected) {
+  FACE_REQUIRE_SHARED("hostile/SOURCES.tsv");
+  CorpusOptions options;
+  options.folder = shared_dir() / "hostile";
+  options.max_cpu_ms = 60'000;  // time is face_corpus's to judge: machines differ
+  options.max_extra_mb = 1;
+  const CorpusResult result = run_corpus(options);
+  EXPECT_GT(result.decoded + result.refused, 2000);
+  EXPECT_TRUE(result.faults.empty()) << report(result);
+  RecordProperty("slowest_ms", std::to_string(result.slowest_ms));
+}
+
+}  // namespace
+}  // namespace face::test
