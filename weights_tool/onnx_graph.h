@@ -56,6 +56,10 @@ struct Graph {
 /// opset that is not known, an input nothing produces, a cycle).
 [[nodiscard]] Graph read_onnx(const std::filesystem::path& path);
 
+/// As read_onnx(), of bytes in memory that `file` names in messages; external data is refused.
+/// Frees `bytes` as soon as they are parsed.
+[[nodiscard]] Graph parse_onnx(std::string bytes, const std::string& file);
+
 /// Attribute with a default; a wrong type is Error(kBadModel) that names node and attribute.
 [[nodiscard]] int64_t int_attribute(const Node& node, const std::string& name, int64_t fallback);
 [[nodiscard]] float float_attribute(const Node& node, const std::string& name, float fallback);

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// weights_tool - turns ONNX networks into a weight file, and looks into both.
+#include <cstdio>
+#include <exception>
+
+#include "weights_tool/commands.h"
+
+namespace {
+
+int run(int argc, char** argv) {
+  CLI::App app{"Converts SCRFD detectors and ArcFace recognisers from ONNX to a weight file."};
+  app.require_subcommand(1);
+  face::add_convert(app);
+  CLI11_PARSE(app, argc, argv);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "weights_tool: %s\n", e.what());
+    return 1;
+  }
+}
