@@ -81,24 +81,32 @@ void append_service(std::string* out, const ServiceInfo& info) {
 
 }  // namespace
 
-FaceApp::FaceApp(ServiceFactory factory, PictureDecoder decoder, AppOptions options)
-    : options_(std::move(options)), started_(std::chrono::steady_clock::now()) {
-  loader_ = std::thread([this, factory = std::move(factory), decoder = std::move(decoder)] {
-    load(factory, decoder);
-  });
+FaceApp::FaceApp(AppOptions options)
+    : options_(std::move(options)), started_(std::chrono::steady_clock::now()) {}
+
+FaceApp::~FaceApp() {
+  if (loader_.joinable()) loader_.join();
 }
 
-FaceApp::~FaceApp() { loader_.join(); }
+void FaceApp::load(ServiceFactory factory, PictureDecoder decoder,
+                   std::function<void(const ServiceInfo&)> on_ready) {
+  loader_ = std::thread([this, factory = std::move(factory), decoder = std::move(decoder),
+                         on_ready = std::move(on_ready)] { load_now(factory, decoder, on_ready); });
+}
 
-void FaceApp::load(const ServiceFactory& factory, const PictureDecoder& decoder) {
+void FaceApp::load_now(const ServiceFactory& factory, const PictureDecoder& decoder,
+                       const std::function<void(const ServiceInfo&)>& on_ready) {
   try {
     InferenceOptions options = options_.inference;
     options.on_fatal = [this](ErrorKind kind, const std::string& reason) {
       fail(kind == ErrorKind::kDeviceLost ? kExitDeviceLost : kExitStuck, reason);
     };
     auto loaded = std::make_shared<Inference>(factory(), decoder, std::move(options), metrics_);
-    const std::lock_guard lock(mutex_);
-    inference_ = std::move(loaded);
+    {
+      const std::lock_guard lock(mutex_);
+      inference_ = loaded;
+    }
+    if (on_ready) on_ready(loaded->info());
   } catch (const std::exception& error) {
     fail(kExitFailure, error.what());
   }

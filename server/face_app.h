@@ -36,9 +36,14 @@ enum ExitCode { kExitOk = 0, kExitFailure = 1, kExitStuck = 70, kExitDeviceLost 
 /// Threads: as http::Handler asks; begin_drain() from any.
 class FaceApp : public http::Handler {
  public:
-  FaceApp(ServiceFactory factory, PictureDecoder decoder, AppOptions options);
+  explicit FaceApp(AppOptions options);
   /// Waits for the model to be loaded, and for what was submitted.
   ~FaceApp() override;
+
+  /// Starts to load; until that is done health says "initializing". A failure is on_fatal with
+  /// kExitFailure. Call once. `on_ready` is called when requests are served; may be empty.
+  void load(ServiceFactory factory, PictureDecoder decoder,
+            std::function<void(const ServiceInfo&)> on_ready = {});
 
   /// Health turns to 503 "draining"; requests are served still.
   void begin_drain() { draining_ = true; }
@@ -51,7 +56,8 @@ class FaceApp : public http::Handler {
   void on_done(const http::Outcome& outcome) override;
 
  private:
-  void load(const ServiceFactory& factory, const PictureDecoder& decoder);
+  void load_now(const ServiceFactory& factory, const PictureDecoder& decoder,
+                const std::function<void(const ServiceInfo&)>& on_ready);
   void fail(int exit_code, const std::string& reason);
   [[nodiscard]] std::shared_ptr<Inference> inference() const;
   [[nodiscard]] http::Answer health() const;

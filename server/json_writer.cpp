@@ -141,13 +141,13 @@ void append_json_fixed(std::string* out, double value, int decimals, const char*
   out->append(buffer.data(), result.ptr);
 }
 
-void append_detection(std::string* out, const std::vector<Face>& faces, int image_width,
-                      int image_height, double milliseconds) {
+void append_faces(std::string* out, const std::vector<Face>& faces, int image_width,
+                  int image_height) {
   constexpr size_t kFaceBytes = 300;
   constexpr size_t kFloatBytes = 12;
   const size_t floats = faces.empty() ? 0 : faces.front().embedding.size();
   out->reserve(out->size() + (faces.size() + 1) * (kFaceBytes + kFloatBytes * floats));
-  out->append("{\"faces\":[");
+  out->append("\"faces\":[");
   for (const Face& face : faces) {
     if (&face != faces.data()) out->push_back(',');
     append_box(out, face.detection);
@@ -158,6 +158,12 @@ void append_detection(std::string* out, const std::vector<Face>& faces, int imag
   }
   append_int(out, "],\"image_width\":", image_width);
   append_int(out, ",\"image_height\":", image_height);
+}
+
+void append_detection(std::string* out, const std::vector<Face>& faces, int image_width,
+                      int image_height, double milliseconds) {
+  out->push_back('{');
+  append_faces(out, faces, image_width, image_height);
   out->append(",\"processing_time_ms\":");
   append_json_fixed(out, milliseconds, 2, "processing_time_ms");
   out->push_back('}');

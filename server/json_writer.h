@@ -22,9 +22,12 @@ void append_json_float(std::string* out, float value, const char* what);
 /// At most `decimals` digits after the point. Errors: as append_json_float().
 void append_json_fixed(std::string* out, double value, int decimals, const char* what);
 
-/// {"faces": [...], "image_width", "image_height", "processing_time_ms"}, as /detect answers.
+/// "faces": [...], "image_width": w, "image_height": h - members without braces around them.
 /// Box corners are truncated toward zero and not clamped to the image; width = int(x2) - int(x1).
 /// Errors: kInternal - a number that is not finite or too large, or an embedding of zeros.
+void append_faces(std::string* out, const std::vector<Face>& faces, int image_width,
+                  int image_height);
+/// {those members, "processing_time_ms"}, as /detect answers. Errors: as append_faces().
 void append_detection(std::string* out, const std::vector<Face>& faces, int image_width,
                       int image_height, double milliseconds);
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// server/engine_service.cpp - the engine and its decoders behind the server's seams.
+#include <filesystem>
+#include <utility>
+
+#include "engine/face_engine.h"
+#include "server/serve.h"
+
+namespace face {
+namespace {
+
+class EngineService final : public FaceService {
+ public:
+  EngineService(std::shared_ptr<const Pack> pack, const EngineOptions& options)
+      : engine_(std::move(pack), options) {
+    const Pack& loaded = engine_.pack();
+    info_.device = engine_.device();
+    info_.precision = engine_.precision();
+    info_.fingerprint = loaded.fingerprint();
+    info_.untrained = loaded.provenance().generated;
+    if (loaded.recogniser() != nullptr) {
+      info_.embedding_size = size_t(loaded.recogniser()->embedding_size);
+    }
+    info_.memory_bytes = engine_.memory_bytes();
+    info_.mapped_bytes = size_t(std::filesystem::file_size(loaded.path()));
+    info_.max_batch = engine_.max_batch();
+  }
+
+  const ServiceInfo& info() const override { return info_; }
+  std::vector<std::vector<Face>> run(std::span<const ImageView> images,
+                                     StageTimes* times) override {
+    return engine_.run(images, times);
+  }
+
+ private:
+  FaceEngine engine_;
+  ServiceInfo info_;
+};
+
+}  // namespace
+
+ServiceFactory engine_factory(const Config& config) {
+  std::shared_ptr<const Pack> pack = Pack::open(config.model);
+  return [pack = std::move(pack), options = config.engine] {
+    return std::make_unique<EngineService>(pack, options);
+  };
+}
+
+PictureDecoder picture_decoder(const ImageLimits& limits) {
+  return {[limits](std::span<const uint8_t> bytes) { return probe_image(bytes, limits); },
+          [limits](std::span<const uint8_t> bytes, const ImageInfo& info) {
+            return decode_image(bytes, info, limits);
+          }};
+}
+
+}  // namespace face

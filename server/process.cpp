@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// server/process.cpp - memory of this process.
+#include <malloc.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "server/serve.h"
+
+namespace face {
+
+size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  size_t total = 0;
+  size_t resident = 0;
+  file >> total >> resident;
+  return resident * size_t(::sysconf(_SC_PAGESIZE));
+}
+
+void tune_allocator() {
+  constexpr int kArenas = 4;
+  constexpr int kLargeBlock = 1 << 20;
+  ::mallopt(M_ARENA_MAX, kArenas);
+  ::mallopt(M_MMAP_THRESHOLD, kLargeBlock);
+  ::mallopt(M_TRIM_THRESHOLD, 4 * kLargeBlock);
+}
+
+}  // namespace face
