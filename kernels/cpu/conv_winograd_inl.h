@@ -143,9 +143,14 @@ void winograd_input(const WinogradInput& a) {
 
 // ---- products
 
-/// kTiles tiles by kVectors vectors (and half a vector more with kHalf) of output channels.
+/// Floats of the weights to come that a micro-kernel asks for in four steps of depth.
+constexpr int kPrefetchPer4 = 32;
+
+/// kTiles tiles by kVectors vectors (and half a vector more with kHalf) of output channels. Asks
+/// for `depth` / 4 times kPrefetchPer4 floats from `next` on, so that weights stream in meanwhile.
 template <int kTiles, int kVectors, bool kHalf>
-void multiply(const float* v, size_t block_stride, int depth, const float* u, float* m) {
+void multiply(const float* v, size_t block_stride, int depth, const float* u, float* m,
+              const float* next) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
   constexpr int kFull = kVectors > 0 ? kVectors : 1;
   Vec<kWidth> sum[kTiles][kFull] = {};
@@ -166,7 +171,9 @@ void multiply(const float* v, size_t block_stride, int depth, const float* u, fl
   for (; depth > 0; depth -= kWinogradDepthBlock, v += block_stride) {
     const int count = depth < kWinogradDepthBlock ? depth : kWinogradDepthBlock;
     int k = 0;
-    for (; k + 4 <= count; k += 4, u += 4 * kLanes) {
+    for (; k + 4 <= count; k += 4, u += 4 * kLanes, next += kPrefetchPer4) {
+      __builtin_prefetch(next, 0, 2);
+      __builtin_prefetch(next + kPrefetchPer4 / 2, 0, 2);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) step(v + k + i, u + i * kLanes);
     }
@@ -180,7 +187,7 @@ void multiply(const float* v, size_t block_stride, int depth, const float* u, fl
   }
 }
 
-using Multiply = void (*)(const float*, size_t, int, const float*, float*);
+using Multiply = void (*)(const float*, size_t, int, const float*, float*, const float*);
 
 /// Most tiles whose sums stay in registers beside kCount weight vectors: 16 registers for up to 8
 /// lanes, 32 beyond.
@@ -209,13 +216,16 @@ void multiply_points(const WinogradGemm& a) {
   const Multiply small = pick_tiles<kVectors, kHalf>(size);
   const Multiply large = larger > 0 ? pick_tiles<kVectors, kHalf>(size + 1) : small;
   const size_t block_stride = static_cast<size_t>(a.tile_capacity) * kWinogradDepthBlock;
+  const size_t u_floats = static_cast<size_t>(a.depth) * kLanes;
+  const size_t prefetched = static_cast<size_t>(a.depth / 4) * kPrefetchPer4;  // by one group
   const float* u = a.u;
-  for (int point = 0; point < kPoints; ++point, u += static_cast<size_t>(a.depth) * kLanes) {
+  for (int point = 0; point < kPoints; ++point, u += u_floats) {
     const float* v = a.v + point * a.v_point_stride;
     float* m = a.m + point * a.m_point_stride;
     for (int group = 0; group < groups; ++group) {
       const int tiles = size + (group < larger ? 1 : 0);
-      (group < larger ? large : small)(v, block_stride, a.depth, u, m);
+      const size_t ahead = group * prefetched < u_floats ? u_floats + group * prefetched : 0;
+      (group < larger ? large : small)(v, block_stride, a.depth, u, m, u + ahead);
       v += static_cast<size_t>(tiles) * kWinogradDepthBlock;
       m += static_cast<size_t>(tiles) * kLanes;
     }
