@@ -28,7 +28,9 @@ int exif_orientation(Bytes tiff) {
     const size_t entry = directory + 2 + i * kEntryBytes;
     if (u16(entry) != kOrientationTag) continue;
     const uint32_t type = u16(entry + 2);
-    if ((type != kShort && type != kLong) || u32(entry + 4) != 1) return 1;
+    // As many values as fit into the entry itself: what more there are, the first one counts.
+    const uint32_t count_here = u32(entry + 4), room_here = type == kShort ? 2 : 1;
+    if ((type != kShort && type != kLong) || count_here < 1 || count_here > room_here) return 1;
     const uint32_t value = type == kShort ? u16(entry + 8) : u32(entry + 8);
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }

@@ -9,7 +9,11 @@
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FACE_SANITIZER_HEAP 1
-#include <sanitizer/allocator_interface.h>
+extern "C" {  // sanitizer/allocator_interface.h, which GCC does not install
+int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, size_t),
+                                              void (*)(const volatile void*));
+size_t __sanitizer_get_allocated_size(const volatile void*);
+}
 #endif
 
 namespace face::test {
@@ -17,7 +21,6 @@ namespace {
 
 // Plain data: read before any constructor has run.
 thread_local bool g_counting = false;
-thread_local size_t g_fail_at = 0;
 thread_local HeapUse g_use;
 
 void note(size_t bytes) {
@@ -49,7 +52,7 @@ namespace {
 
 void on_malloc(const volatile void*, size_t bytes) { note(bytes); }
 void on_free(const volatile void* p) {
-  if (p != nullptr) note_free(__sanitizer_get_allocated_size(const_cast<const void*>(p)));
+  if (p != nullptr) note_free(__sanitizer_get_allocated_size(p));
 }
 const int g_installed = __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
 
@@ -59,12 +62,9 @@ bool heap_fail_at(size_t) { return false; }
 
 #else
 
-bool heap_fail_at(size_t n) {
-  g_fail_at = n;
-  return true;
-}
-
 namespace {
+
+thread_local size_t g_fail_at = 0;
 
 bool fails() { return g_fail_at != 0 && --g_fail_at == 0; }
 
@@ -79,6 +79,11 @@ void* failed() {
 }
 
 }  // namespace
+
+bool heap_fail_at(size_t n) {
+  g_fail_at = n;
+  return true;
+}
 #endif
 
 }  // namespace face::test
