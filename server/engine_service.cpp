@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// server/engine_service.cpp - the engine and its decoders behind the server's seams.
+// server/engine_service.cpp - the engine behind the server's seam.
 #include <filesystem>
 #include <utility>
 
@@ -44,13 +44,6 @@ ServiceFactory engine_factory(const Config& config) {
   return [pack = std::move(pack), options = config.engine] {
     return std::make_unique<EngineService>(pack, options);
   };
-}
-
-PictureDecoder picture_decoder(const ImageLimits& limits) {
-  return {[limits](std::span<const uint8_t> bytes) { return probe_image(bytes, limits); },
-          [limits](std::span<const uint8_t> bytes, const ImageInfo& info) {
-            return decode_image(bytes, info, limits);
-          }};
 }
 
 }  // namespace face

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// server/process.cpp - memory of this process.
+// server/process.cpp - memory of this process, and the decoders it uses.
 #include <malloc.h>
 #include <unistd.h>
 
@@ -23,6 +23,13 @@ void tune_allocator() {
   ::mallopt(M_ARENA_MAX, kArenas);
   ::mallopt(M_MMAP_THRESHOLD, kLargeBlock);
   ::mallopt(M_TRIM_THRESHOLD, 4 * kLargeBlock);
+}
+
+PictureDecoder picture_decoder(const ImageLimits& limits) {
+  return {[limits](std::span<const uint8_t> bytes) { return probe_image(bytes, limits); },
+          [limits](std::span<const uint8_t> bytes, const ImageInfo& info) {
+            return decode_image(bytes, info, limits);
+          }};
 }
 
 }  // namespace face
