@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/cuda/emu/block.h"
+
+#include <sys/mman.h>
+
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "kernels/cuda/emu/fiber.h"
+#include "kernels/cuda/emu/half.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define FACE_FORBID(p, n) __asan_poison_memory_region(p, n)
+#define FACE_ALLOW(p, n) __asan_unpoison_memory_region(p, n)
+#else
+#define FACE_FORBID(p, n) static_cast<void>(0)
+#define FACE_ALLOW(p, n) static_cast<void>(0)
+#endif
+
+namespace face::cuda::emu {
+namespace {
+
+constexpr int kWarp = 32;
+constexpr int kMaxThreads = 1024;
+constexpr size_t kStaticShared = 48 << 10;
+constexpr size_t kFence = 64;  // bytes behind each shared array that nobody may write
+constexpr char kPoison = '\xff';
+
+enum class State : uint8_t { kNew, kReady, kRunning, kAtBarrier, kAtWarpOperation, kDone };
+
+struct Copy {
+  char* to;
+  const char* from;
+  uint32_t size, valid;
+};
+
+struct Thread {
+  uint3 index{};
+  State state = State::kNew;
+  Fiber* fiber = nullptr;
+  Site site;
+  std::vector<Copy> copies;  // cp.async, not yet waited for
+  std::vector<uint32_t> groups;
+  uint32_t uncommitted = 0;
+};
+
+/// Lanes of a warp that are meeting.
+struct Meeting {
+  uint32_t mask = 0, arrived = 0;
+  void (*operation)(uint32_t, void**) = nullptr;
+  Site site;
+  std::array<void*, kWarp> operands{};
+};
+
+struct SharedArray {
+  const void* key;
+  size_t offset, size;
+};
+
+std::string text(const uint3& v) {
+  std::string s("(");
+  return s.append(std::to_string(v.x))
+             .append(",")
+             .append(std::to_string(v.y))
+             .append(",")
+             .append(std::to_string(v.z)) +
+         ")";
+}
+std::string text(const Site& site) {
+  return site.file == nullptr ? "-" : std::string(site.file) + ":" + std::to_string(site.line);
+}
+
+class Scheduler {
+ public:
+  Scheduler() {
+    void* map = mmap(nullptr, kRoom, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) throw std::bad_alloc();
+    shared_ = static_cast<char*>(map);
+  }
+
+  void run(const Launch& launch);
+  void barrier(Site site);
+  void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand, Site site);
+  [[noreturn]] void fail(const std::string& message);
+  void* shared_array(const void* key, size_t size);
+  void* dynamic_shared() { return shared_; }
+  bool in_shared(const void* p, size_t size) const {
+    const char* c = static_cast<const char*>(p);
+    return c >= shared_ && c + size <= shared_ + shared_used_;
+  }
+  Thread& current() { return threads_[current_]; }
+  int lane() const { return current_ % kWarp; }
+
+ private:
+  static constexpr size_t kRoom = 512 << 10;
+
+  static void fiber_main();
+  void run_threads();
+  void run_block();
+  void start_block();
+  void check_fences();
+  void all_ready();
+  void shuffle_warps();
+  int pick();
+  int pick_lane(uint32_t ready);
+  void wait();
+  void resume(int thread);
+  void jump(Fiber& to);
+  Fiber& idle_fiber();
+  [[noreturn]] void stuck();
+  std::string where(int thread) const;
+  Meeting& meeting(uint32_t mask, Site site);
+  uint64_t random();
+
+  const Launch* launch_ = nullptr;
+  int count_ = 0, warps_ = 0, done_ = 0, waiting_ = 0, current_ = 0;
+  std::vector<Thread> threads_;
+  std::array<uint32_t, kMaxThreads / kWarp> ready_{};  // runnable lanes of each warp
+  std::array<uint8_t, kMaxThreads / kWarp> order_{};   // warps, the one to run first in front
+  int first_lane_ = 0;
+  std::array<std::vector<Meeting>, kMaxThreads / kWarp> meetings_;
+  Site barrier_site_;
+
+  Fiber caller_;
+  Fiber* running_ = &caller_;
+  std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::vector<Fiber*> idle_;
+
+  char* shared_ = nullptr;  // dynamic part first, then the arrays as they are met
+  size_t shared_used_ = 0;
+  std::vector<SharedArray> arrays_;
+  std::string error_;
+  uint64_t state_ = 1;
+};
+
+Scheduler& scheduler() {
+  static Scheduler instance;
+  return instance;
+}
+
+uint64_t Scheduler::random() {
+  state_ ^= state_ << 13;
+  state_ ^= state_ >> 7;
+  state_ ^= state_ << 17;
+  return state_;
+}
+
+// ---- choosing who runs ----
+
+void Scheduler::shuffle_warps() {
+  const Order order = config().order;
+  for (int i = 0; i < warps_; ++i)
+    order_[i] = static_cast<uint8_t>(order == Order::kReverse ? warps_ - 1 - i : i);
+  if (order != Order::kRandom) return;
+  for (int i = warps_; i > 1; --i) std::swap(order_[i - 1], order_[random() % i]);
+  first_lane_ = static_cast<int>(random() % kWarp);
+}
+
+void Scheduler::all_ready() {
+  shuffle_warps();
+  for (int w = 0; w < warps_; ++w) {
+    const int lanes = std::min(kWarp, count_ - w * kWarp);
+    ready_[w] = lanes == kWarp ? ~0u : (1u << lanes) - 1;
+  }
+}
+
+int Scheduler::pick_lane(uint32_t ready) {
+  if (config().order == Order::kReverse) return 31 - __builtin_clz(ready);
+  if (config().order == Order::kSequential) return __builtin_ctz(ready);
+  const int r = first_lane_;
+  const uint32_t rotated = r == 0 ? ready : ready >> r | ready << (kWarp - r);
+  return (__builtin_ctz(rotated) + r) % kWarp;
+}
+
+/// The thread to run next, or -1 if none can.
+int Scheduler::pick() {
+  for (int i = 0; i < warps_; ++i) {
+    const int w = order_[i];
+    if (ready_[w] == 0) continue;
+    const int lane = pick_lane(ready_[w]);
+    ready_[w] &= ~(1u << lane);
+    return w * kWarp + lane;
+  }
+  return -1;
+}
+
+// ---- switching ----
+
+void Scheduler::jump(Fiber& to) {
+  Fiber& from = *running_;
+  running_ = &to;
+  Fiber::jump(from, to);
+}
+
+void Scheduler::resume(int thread) {
+  current_ = thread;
+  threads_[thread].state = State::kRunning;
+  threadIdx = threads_[thread].index;
+}
+
+Fiber& Scheduler::idle_fiber() {
+  if (idle_.empty()) {
+    fibers_.push_back(std::make_unique<Fiber>(&Scheduler::fiber_main, fibers_.size()));
+    return *fibers_.back();
+  }
+  Fiber* fiber = idle_.back();
+  idle_.pop_back();
+  return *fiber;
+}
+
+/// The running thread stops here until somebody resumes it.
+void Scheduler::wait() {
+  const int self = current_, next = pick();
+  if (next < 0) stuck();
+  const bool fresh = threads_[next].state == State::kNew;
+  resume(next);
+  if (next == self) return;
+  if (fresh) threads_[next].fiber = &idle_fiber();
+  jump(*threads_[next].fiber);
+}
+
+void Scheduler::fiber_main() {
+  Fiber::arrived();
+  scheduler().run_threads();
+}
+
+/// Life of a fiber: runs threads from start to end, one after the other.
+void Scheduler::run_threads() {
+  for (;;) {
+    Fiber* self = running_;
+    current().fiber = self;
+    launch_->body(launch_->argument);
+    current().state = State::kDone;
+    ++done_;
+    if (waiting_ > 0)
+      fail("divergent __syncthreads: others wait at " + text(barrier_site_) + "; " +
+           where(current_));
+    if (!current().copies.empty()) fail("cp.async never waited for: " + where(current_));
+    const int next = pick();
+    if (next < 0 && done_ != count_) stuck();
+    if (next >= 0 && threads_[next].state == State::kNew) {
+      resume(next);
+      continue;
+    }
+    idle_.push_back(self);
+    if (next < 0) {
+      jump(caller_);
+    } else {
+      resume(next);
+      jump(*threads_[next].fiber);
+    }
+  }
+}
+
+// ---- errors ----
+
+std::string Scheduler::where(int thread) const {
+  const Thread& t = threads_[thread];
+  const char* doing = t.state == State::kAtBarrier         ? " waits in __syncthreads at "
+                      : t.state == State::kAtWarpOperation ? " waits in a warp operation at "
+                      : t.state == State::kDone            ? " has returned, last seen at "
+                                                           : " is at ";
+  return "thread " + text(t.index) + doing + text(t.site);
+}
+
+void Scheduler::fail(const std::string& message) {
+  error_ = message + " [block " + text(blockIdx) + ", schedule seed " +
+           std::to_string(config().seed) + "]";
+  jump(caller_);
+  std::abort();  // the caller dropped this stack
+}
+
+void Scheduler::stuck() {
+  std::string message = "deadlock: ";
+  int shown = 0;
+  for (int t = 0; t < count_ && shown < 3; ++t) {
+    const State state = threads_[t].state;
+    if (state != State::kAtBarrier && state != State::kAtWarpOperation) continue;
+    message += where(t) + "; ";
+    ++shown;
+  }
+  fail(message + std::to_string(waiting_) + " of " + std::to_string(count_) +
+       " threads in the barrier, " + std::to_string(done_) + " returned");
+}
+
+// ---- one block ----
+
+void Scheduler::start_block() {
+  done_ = waiting_ = 0;
+  error_.clear();
+  arrays_.clear();
+  uint3 index{0, 0, 0};
+  for (int i = 0; i < count_; ++i) {
+    Thread& t = threads_[i];
+    t.index = index;
+    t.state = State::kNew;
+    t.site = {};
+    t.copies.clear();
+    t.groups.clear();
+    t.uncommitted = 0;
+    if (++index.x == blockDim.x) {
+      index.x = 0;
+      if (++index.y == blockDim.y) {
+        index.y = 0;
+        ++index.z;
+      }
+    }
+  }
+  for (int w = 0; w < warps_; ++w)
+    for (Meeting& m : meetings_[w]) m.arrived = 0;
+  FACE_ALLOW(shared_, kRoom);
+  shared_used_ = launch_->dynamic_shared;
+  std::memset(shared_, kPoison, shared_used_ + kFence);
+  FACE_FORBID(shared_ + shared_used_, kRoom - shared_used_);
+  all_ready();
+}
+
+void Scheduler::check_fences() {
+  const auto check = [&](size_t end, const char* what) {
+    FACE_ALLOW(shared_ + end, kFence);
+    for (size_t i = end; i < end + kFence; ++i)
+      if (shared_[i] != kPoison) {
+        error_ = std::string("write behind ") + what + " shared memory, " +
+                 std::to_string(i - end) + " bytes past its end [block " + text(blockIdx) + "]";
+        return;
+      }
+  };
+  check(launch_->dynamic_shared, "dynamic");
+  for (const SharedArray& array : arrays_) check(array.offset + array.size, "an array in");
+}
+
+void Scheduler::run_block() {
+  start_block();
+  const int first = pick();
+  Fiber& fiber = idle_fiber();
+  resume(first);
+  jump(fiber);
+  if (error_.empty()) check_fences();
+  if (error_.empty()) return;
+  idle_.clear();  // the waiting stacks are abandoned
+  fibers_.clear();
+  throw KernelError(error_);
+}
+
+void Scheduler::run(const Launch& launch) {
+  launch_ = &launch;
+  gridDim = launch.grid;
+  blockDim = launch.block;
+  count_ = static_cast<int>(launch.block.x * launch.block.y * launch.block.z);
+  warps_ = (count_ + kWarp - 1) / kWarp;
+  if (threads_.size() < static_cast<size_t>(count_)) threads_.resize(count_);
+  state_ = config().seed * 0x9E3779B97F4A7C15ull | 1;
+  const size_t blocks = size_t{gridDim.x} * gridDim.y * gridDim.z;
+  const size_t shift = config().order == Order::kRandom ? config().seed * 7919 : 0;
+  for (size_t i = 0; i < blocks; ++i) {
+    const size_t b = config().order == Order::kReverse ? blocks - 1 - i : (i + shift) % blocks;
+    blockIdx = {static_cast<uint32_t>(b % gridDim.x),
+                static_cast<uint32_t>(b / gridDim.x % gridDim.y),
+                static_cast<uint32_t>(b / gridDim.x / gridDim.y)};
+    run_block();
+  }
+}
+
+// ---- what threads call ----
+
+void Scheduler::barrier(Site site) {
+  Thread& self = current();
+  self.site = site;
+  if (done_ > 0)
+    fail("divergent __syncthreads: " + std::to_string(done_) +
+         " threads of the block have returned; " + where(current_));
+  if (waiting_ == 0) barrier_site_ = site;
+  if (site.line != barrier_site_.line || std::strcmp(site.file, barrier_site_.file) != 0)
+    fail("divergent __syncthreads: others wait at " + text(barrier_site_) + "; " + where(current_));
+  self.state = State::kAtBarrier;
+  if (++waiting_ == count_) {
+    waiting_ = 0;
+    all_ready();
+  }
+  wait();
+}
+
+Meeting& Scheduler::meeting(uint32_t mask, Site site) {
+  auto& meetings = meetings_[current_ / kWarp];
+  Meeting* free = nullptr;
+  for (Meeting& m : meetings) {
+    if (m.arrived == 0) {
+      free = &m;
+    } else if (m.mask == mask) {
+      return m;
+    } else if ((m.mask & mask) != 0) {
+      fail("warp operation: overlapping masks, other at " + text(m.site) + "; " + where(current_));
+    }
+  }
+  if (free == nullptr) free = &meetings.emplace_back();
+  free->mask = mask;
+  free->site = site;
+  free->operation = nullptr;
+  return *free;
+}
+
+void Scheduler::collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand,
+                           Site site) {
+  current().site = site;
+  const int self = current_, l = lane();
+  if ((mask >> l & 1) == 0)
+    fail("warp operation: the calling lane is not in its own mask; " + where(self));
+  Meeting& m = meeting(mask, site);
+  if (m.operation == nullptr) m.operation = operation;
+  if (m.operation != operation || m.site.line != site.line)
+    fail("warp operation: lanes meet in different operations, other at " + text(m.site) + "; " +
+         where(self));
+  m.arrived |= 1u << l;
+  m.operands[l] = operand;
+  current().state = State::kAtWarpOperation;
+  if (m.arrived != mask) return wait();
+  operation(mask, m.operands.data());
+  m.arrived = 0;
+  ready_[self / kWarp] |= mask & ~(1u << l);
+  current().state = State::kRunning;
+}
+
+void* Scheduler::shared_array(const void* key, size_t size) {
+  for (const SharedArray& array : arrays_)
+    if (array.key == key) return shared_ + array.offset;
+  const size_t offset = (shared_used_ + kFence + 15) & ~size_t{15};
+  size_t total = size;
+  for (const SharedArray& array : arrays_) total += array.size;
+  if (total > kStaticShared || total + launch_->dynamic_shared > config().max_shared)
+    fail("too much shared memory: " + std::to_string(total) + " bytes static");
+  arrays_.push_back({key, offset, size});
+  shared_used_ = offset + size;
+  FACE_ALLOW(shared_ + offset, size + kFence);
+  std::memset(shared_ + offset, kPoison, size + kFence);
+  FACE_FORBID(shared_ + offset + size, kFence);
+  return shared_ + offset;
+}
+
+}  // namespace
+
+const float* half_values() {
+  static const auto table = [] {
+    auto values = std::make_unique<float[]>(1 << 16);
+    for (uint32_t i = 0; i < 1 << 16; ++i) values[i] = float_from_half(static_cast<uint16_t>(i));
+    return values;
+  }();
+  return table.get();
+}
+
+Config& config() {
+  static Config instance = [] {
+    Config c;
+    if (const char* seed = std::getenv("FACE_EMU_SEED")) {
+      c.order = Order::kRandom;
+      c.seed = std::strtoull(seed, nullptr, 10);
+    }
+    return c;
+  }();
+  return instance;
+}
+
+void run_grid(const Launch& launch) {
+  const size_t threads = size_t{launch.block.x} * launch.block.y * launch.block.z;
+  const dim3& g = launch.grid;
+  if (threads < 1 || threads > kMaxThreads)
+    throw KernelError("a block of " + std::to_string(threads) + " threads");
+  if (g.x == 0 || g.y == 0 || g.z == 0 || g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535)
+    throw KernelError("a grid of " + text(uint3{g.x, g.y, g.z}) + " blocks");
+  if (launch.dynamic_shared > config().max_shared)
+    throw KernelError(std::to_string(launch.dynamic_shared) + " bytes of dynamic shared memory");
+  scheduler().run(launch);
+}
+
+void barrier(Site site) { scheduler().barrier(site); }
+void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand, Site site) {
+  scheduler().collective(mask, operation, operand, site);
+}
+void fail(const std::string& message) { scheduler().fail(message); }
+int lane() { return scheduler().lane(); }
+void* shared_array(const void* key, size_t size) { return scheduler().shared_array(key, size); }
+void* dynamic_shared() { return scheduler().dynamic_shared(); }
+bool in_shared(const void* p, size_t size) { return scheduler().in_shared(p, size); }
+
+void cp_async(void* to, const void* from, uint32_t size, uint32_t valid) {
+  if (!in_shared(to, size)) fail("cp.async: destination outside shared memory");
+  if (((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) & (size - 1)) != 0)
+    fail("cp.async: address not aligned to " + std::to_string(size) + " bytes");
+  Thread& t = scheduler().current();
+  t.copies.push_back({static_cast<char*>(to), static_cast<const char*>(from), size, valid});
+  ++t.uncommitted;
+}
+
+void cp_async_commit() {
+  Thread& t = scheduler().current();
+  t.groups.push_back(t.uncommitted);
+  t.uncommitted = 0;
+}
+
+void cp_async_wait(uint32_t keep_groups) {
+  Thread& t = scheduler().current();
+  size_t finished = 0, group = 0;
+  for (; t.groups.size() - group > keep_groups; ++group) finished += t.groups[group];
+  for (size_t i = 0; i < finished; ++i) {
+    const Copy& copy = t.copies[i];
+    std::memcpy(copy.to, copy.from, copy.valid);
+    std::memset(copy.to + copy.valid, 0, copy.size - copy.valid);
+  }
+  t.copies.erase(t.copies.begin(), t.copies.begin() + static_cast<ptrdiff_t>(finished));
+  t.groups.erase(t.groups.begin(), t.groups.begin() + static_cast<ptrdiff_t>(group));
+}
+
+}  // namespace face::cuda::emu
