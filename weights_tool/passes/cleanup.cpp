@@ -62,7 +62,7 @@ void remove_unused(Draft& draft) {
   draft.arrays.keep_used(draft.network);
 }
 
-void run_passes(Draft& draft) {
+void run_passes_before_heads(Draft& draft) {
   remove_unused(draft);
   merge_affines(draft);
   fold_input_normalisation(draft);
@@ -72,6 +72,10 @@ void run_passes(Draft& draft) {
   attach_activations(draft);
   attach_addends(draft);
   attach_activations(draft);
+}
+
+void run_passes(Draft& draft) {
+  run_passes_before_heads(draft);
   merge_heads(draft);
   remove_unused(draft);
 }

@@ -42,7 +42,10 @@ void merge_heads(Draft& draft);
 /// Drops operations and tensors that no output needs, and arrays that no operation uses.
 void remove_unused(Draft& draft);
 
-/// All of them, in the order in which they help each other.
+/// All but merge_heads(), in the order in which they help each other.
+void run_passes_before_heads(Draft& draft);
+
+/// All of them.
 void run_passes(Draft& draft);
 
 }  // namespace face

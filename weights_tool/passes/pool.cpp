@@ -11,7 +11,7 @@ namespace {
 /// takes: multiples of 32 for a detector, `full` itself for a recogniser.
 bool always_even(const Draft& draft, int size, int full) {
   if (draft.network.role == NetworkRole::kRecogniser) return size % 2 == 0;
-  if (full % size != 0) return false;
+  if (size % 2 != 0 || full % size != 0) return false;
   return 32 % (2 * (full / size)) == 0;
 }
 
