@@ -48,10 +48,11 @@ std::map<int, Level> find_levels(const Draft& draft) {
 void strip_sigmoid(Draft& draft, Head& head) {
   const Links links(draft);
   const int writer = links.writer[head.tensor];
-  if (writer < 0 || draft.network.ops[writer].kind != OpKind::kActivation ||
-      draft.network.ops[writer].activation != Activation::kSigmoid || head.sigmoid)
-    return;
-  head.tensor = draft.network.ops[writer].input;
+  if (writer < 0 || head.sigmoid || links.readers[head.tensor].size() != 1) return;
+  Op& op = draft.network.ops[writer];
+  if (op.activation != Activation::kSigmoid) return;
+  op.activation = Activation::kNone;
+  if (op.kind == OpKind::kActivation) head.tensor = op.input;
   head.sigmoid = true;
 }
 
