@@ -215,7 +215,7 @@ std::vector<int> parse_det_sizes(const std::string& text) {
   constexpr int kMultiple = 32;
   constexpr int kLargest = 4'096;
   std::vector<int> sizes;
-  std::istringstream words(text + "+");
+  std::istringstream words(std::string(text).append("+"));
   for (std::string word; std::getline(words, word, '+');) {
     int size = 0;
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), size);

@@ -83,7 +83,7 @@ void append_failure(std::string* out, const char* message) {
 struct Pending {
   const FormPart* part;
   Clock::time_point begin;
-  std::future<PictureResult> future;
+  PictureFuture future;
 };
 
 /// Waits for one picture and appends its row; counts faces.
@@ -98,13 +98,6 @@ void append_row(std::string* out, Pending pending, size_t* faces) {
   } catch (const Error& error) {
     append_failure(out, error.what());
   }
-}
-
-/// A future that is an error already.
-std::future<PictureResult> failed(const Error& error) {
-  std::promise<PictureResult> promise;
-  promise.set_exception(std::make_exception_ptr(error));
-  return promise.get_future();
 }
 
 std::vector<const FormPart*> named(const std::vector<FormPart>& parts, std::string_view name) {
@@ -176,7 +169,7 @@ std::optional<http::Answer> FaceApp::detect_batch(http::Request& request,
       try {
         pending.back().future = engine->submit({as_bytes(part->content), request.hung_up}, true);
       } catch (const Error& error) {
-        pending.back().future = failed(error);
+        pending.back().future = PictureFuture::failed(error);
       }
     }
     while (!pending.empty()) take_first();

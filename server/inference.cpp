@@ -12,8 +12,33 @@ double milliseconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double, std::milli>(time).count();
 }
 
-std::exception_ptr error(ErrorKind kind, const std::string& message) {
-  return std::make_exception_ptr(Error(kind, message));
+PictureOutcome failure(ErrorKind kind, const std::string& message) {
+  PictureOutcome outcome;
+  outcome.kind = PictureOutcome::Kind::kFailed;
+  outcome.error = kind;
+  outcome.message = message;
+  return outcome;
+}
+
+PictureOutcome cancellation() {
+  PictureOutcome outcome;
+  outcome.kind = PictureOutcome::Kind::kCancelled;
+  return outcome;
+}
+
+/// The exception being handled as an outcome.
+PictureOutcome current_failure() {
+  try {
+    throw;
+  } catch (const Cancelled&) {
+    return cancellation();
+  } catch (const Error& error) {
+    return failure(error.kind(), error.what());
+  } catch (const std::bad_alloc&) {
+    return failure(ErrorKind::kBusy, "Out of memory, try again");
+  } catch (const std::exception& error) {
+    return failure(ErrorKind::kInternal, error.what());
+  }
 }
 
 void set_stages(const StageTimes& times, StageMilliseconds* stages) {
@@ -88,13 +113,26 @@ void Inference::release_slot() {
   slot_free_.notify_one();
 }
 
-std::future<PictureResult> Inference::submit(const Upload& upload, bool wait) {
+PictureFuture PictureFuture::failed(const Error& error) {
+  std::promise<PictureOutcome> promise;
+  promise.set_value(failure(error.kind(), error.what()));
+  return PictureFuture(promise.get_future());
+}
+
+PictureResult PictureFuture::get() {
+  PictureOutcome outcome = future_.get();
+  if (outcome.kind == PictureOutcome::Kind::kCancelled) throw Cancelled();
+  if (outcome.kind == PictureOutcome::Kind::kFailed) throw Error(outcome.error, outcome.message);
+  return std::move(outcome.result);
+}
+
+PictureFuture Inference::submit(const Upload& upload, bool wait) {
   const Clock::time_point deadline = Clock::now() + options_.patience;
   take_slot(deadline, wait);
   auto job = std::make_shared<JobPtr>(std::make_unique<Job>());
   (*job)->upload = upload;
   (*job)->deadline = deadline;
-  std::future<PictureResult> future = (*job)->promise.get_future();
+  PictureFuture future((*job)->promise.get_future());
   decoders_->post([this, job] { decode(std::move(*job)); });
   return future;
 }
@@ -103,7 +141,7 @@ void Inference::decode(JobPtr job) {
   try {
     decode_into(job.get());
   } catch (...) {
-    fail(std::move(job), std::current_exception());
+    fail(std::move(job), current_failure());
     return;
   }
   {
@@ -155,11 +193,11 @@ void Inference::drop_stale(std::vector<JobPtr>* jobs) {
   const Clock::time_point now = Clock::now();
   for (JobPtr& job : *jobs) {
     if (job->upload.hung_up != nullptr && job->upload.hung_up->load()) {
-      fail(std::move(job), std::make_exception_ptr(Cancelled()));
+      fail(std::move(job), cancellation());
     } else if (now > job->deadline) {
-      fail(std::move(job), error(ErrorKind::kBusy, "Waited too long for the engine, try again"));
+      fail(std::move(job), failure(ErrorKind::kBusy, "Waited too long for the engine, try again"));
     } else if (fatal_.load()) {
-      fail(std::move(job), error(ErrorKind::kDeviceLost, "The engine has failed"));
+      fail(std::move(job), failure(ErrorKind::kDeviceLost, "The engine has failed"));
     } else {
       job->result.stages[size_t(Stage::kQueue)] = milliseconds(now - job->queued);
       fresh.push_back(std::move(job));
@@ -171,17 +209,14 @@ void Inference::drop_stale(std::vector<JobPtr>* jobs) {
 void Inference::run(std::vector<JobPtr> jobs) {
   try {
     run_once(jobs);
-  } catch (const Error& failure) {
-    if (failure.kind() == ErrorKind::kDeviceLost) {
-      report_fatal(failure.kind(), failure.what());
+  } catch (...) {
+    const PictureOutcome outcome = current_failure();
+    if (outcome.error == ErrorKind::kDeviceLost) {
+      report_fatal(outcome.error, outcome.message);
     } else if (jobs.size() > 1) {
       return run_each(std::move(jobs));  // one picture's failure is not its neighbours'
     }
-    for (JobPtr& job : jobs) fail(std::move(job), std::current_exception());
-    return;
-  } catch (...) {
-    for (JobPtr& job : jobs) fail(std::move(job), std::current_exception());
-    return;
+    return fail_all(std::move(jobs), outcome);
   }
   for (JobPtr& job : jobs) finish(std::move(job));
 }
@@ -214,31 +249,28 @@ void Inference::run_once(std::span<const JobPtr> jobs) {
 
 void Inference::finish(JobPtr job) {
   metrics_.count_picture(true, job->result.faces.size(), own_stages(job->result.stages));
-  std::promise<PictureResult> promise = std::move(job->promise);
-  PictureResult result = std::move(job->result);
+  std::promise<PictureOutcome> promise = std::move(job->promise);
+  PictureOutcome outcome;
+  outcome.result = std::move(job->result);
   job.reset();  // pixels and ticket come free before the client can send the next
   release_slot();
-  promise.set_value(std::move(result));
+  promise.set_value(std::move(outcome));
 }
 
-void Inference::fail(JobPtr job, const std::exception_ptr& failure) {
-  bool cancelled = false;
-  try {
-    std::rethrow_exception(failure);
-  } catch (const Cancelled&) {
-    cancelled = true;
-  } catch (...) {
-    cancelled = false;
-  }
-  if (cancelled) {
+void Inference::fail(JobPtr job, PictureOutcome outcome) {
+  if (outcome.kind == PictureOutcome::Kind::kCancelled) {
     metrics_.count_dropped(1);
   } else {
     metrics_.count_picture(false, 0, own_stages(job->result.stages));
   }
-  std::promise<PictureResult> promise = std::move(job->promise);
+  std::promise<PictureOutcome> promise = std::move(job->promise);
   job.reset();
   release_slot();
-  promise.set_exception(failure);
+  promise.set_value(std::move(outcome));
+}
+
+void Inference::fail_all(std::vector<JobPtr> jobs, const PictureOutcome& outcome) {
+  for (JobPtr& job : jobs) fail(std::move(job), outcome);
 }
 
 void Inference::watch() {

@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/error.h"
@@ -38,6 +39,33 @@ struct PictureResult {
 class Cancelled : public std::exception {
  public:
   [[nodiscard]] const char* what() const noexcept override { return "client hung up"; }
+};
+
+/// How a picture ended. Threads hand this over instead of exceptions: an exception object that two
+/// threads hold is counted inside the C++ library, where race detectors cannot look.
+struct PictureOutcome {
+  enum class Kind { kDone, kFailed, kCancelled };
+  Kind kind = Kind::kDone;
+  PictureResult result;                    // kDone
+  ErrorKind error = ErrorKind::kInternal;  // kFailed
+  std::string message;                     // kFailed
+};
+
+/// A picture on its way. Move-only.
+class PictureFuture {
+ public:
+  PictureFuture() = default;
+  explicit PictureFuture(std::future<PictureOutcome> future) : future_(std::move(future)) {}
+  /// One that has failed already.
+  [[nodiscard]] static PictureFuture failed(const Error& error);
+
+  [[nodiscard]] bool valid() const { return future_.valid(); }
+  void wait() const { future_.wait(); }
+  /// Waits for the result. Throws Error, or Cancelled.
+  [[nodiscard]] PictureResult get();
+
+ private:
+  std::future<PictureOutcome> future_;
 };
 
 struct InferenceOptions {
@@ -67,9 +95,9 @@ class Inference {
   Inference& operator=(const Inference&) = delete;
 
   /// Starts one picture. With `wait`, waits for a slot until the patience ends; without, a full
-  /// queue is an error at once. The future throws Error, or Cancelled.
+  /// queue is an error at once.
   /// Errors: kBusy - no slot.
-  [[nodiscard]] std::future<PictureResult> submit(const Upload& upload, bool wait);
+  [[nodiscard]] PictureFuture submit(const Upload& upload, bool wait);
 
   [[nodiscard]] const ServiceInfo& info() const { return service_->info(); }
   [[nodiscard]] size_t pictures() const { return pictures_.load(); }
@@ -82,7 +110,7 @@ class Inference {
     Upload upload;
     Clock::time_point deadline;
     Clock::time_point queued;
-    std::promise<PictureResult> promise;
+    std::promise<PictureOutcome> promise;
     PictureResult result;
     MemoryBudget::Ticket ticket;
     Image image;
@@ -101,7 +129,8 @@ class Inference {
   void run_once(std::span<const JobPtr> jobs);
   void run_each(std::vector<JobPtr> jobs);
   void finish(JobPtr job);
-  void fail(JobPtr job, const std::exception_ptr& error);
+  void fail(JobPtr job, PictureOutcome outcome);
+  void fail_all(std::vector<JobPtr> jobs, const PictureOutcome& outcome);
   void release_slot();
   void watch();
   void report_fatal(ErrorKind kind, const std::string& message);

@@ -110,7 +110,7 @@ std::vector<uint8_t> read_file(const fs::path& path, size_t max_bytes) {
 struct Begun {
   std::string file;
   std::vector<uint8_t> bytes;
-  std::future<PictureResult> future;
+  PictureFuture future;
   std::string error;  // instead of a future
 };
 
