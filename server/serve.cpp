@@ -133,9 +133,9 @@ void supervise(const Config& config, const sigset_t& signals, const Fatal& fatal
     const int code = fatal.exit_code.load();
     if (!signal || (asked && patience)) exit_now(code != kExitOk ? code : kExitFailure);
     if (ended) return;
-    log::write(log::Level::kInfo, "draining", {{"signal", std::to_string(*signal)}});
     app->begin_drain();
     server->drain(code != kExitOk ? std::chrono::milliseconds{0} : config.drain_delay);
+    log::write(log::Level::kInfo, "draining", {{"signal", std::to_string(*signal)}});
     patience = code != kExitOk ? kFatalPatience : kDrainPatience;
   }
 }
