@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+// weights_tool convert as a user runs it: exit codes, messages, files.
+#include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <zip.h>
+
+#include <cstdio>
+
+#include "engine/pack.h"
+#include "tests/support/onnx_file.h"
+#include "tests/weights_tool/model_graphs.h"
+#include "weights_tool/sha256.h"
+
+namespace face {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+struct Result {
+  int exit_code = -1;
+  std::string output, errors;
+};
+
+class ConvertCommand : public testing::Test {
+ protected:
+  ConvertCommand() : pack_(folder_ / "out.fwp") {
+    test::write_onnx(test::DetectorGraph({}).graph(), folder_ / "det.onnx");
+    test::write_onnx(test::RecogniserGraph({}).graph(), folder_ / "rec.onnx");
+    onnx::Graph other = test::RecogniserGraph({}).graph();
+    other.inputs[0].dims = {-1, 3, 96, 96};
+    test::write_onnx(other, folder_ / "genderage.onnx");
+  }
+
+  Result convert(const std::string& arguments) {
+    const std::string command = std::string(WEIGHTS_TOOL) + " convert " + arguments + " -o " +
+                                pack_.string() + " >" + (folder_ / "stdout").string() + " 2>" +
+                                (folder_ / "stderr").string();
+    const int status = std::system(command.c_str());  // NOLINT(cert-env33-c): our own words
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, test::read_bytes(folder_ / "stdout"),
+            test::read_bytes(folder_ / "stderr")};
+  }
+  std::string file(const std::string& name) const { return (folder_ / name).string(); }
+
+  /// One error line, no file, a code that scripts see.
+  void expect_error(const Result& r, const std::string& message) {
+    EXPECT_NE(r.exit_code, 0);
+    EXPECT_THAT(r.errors, testing::StartsWith("weights_tool: "));
+    EXPECT_THAT(r.errors, HasSubstr(message));
+    EXPECT_EQ(r.errors.find('\n'), r.errors.size() - 1);
+    EXPECT_FALSE(fs::exists(pack_));
+    for (const auto& entry : fs::directory_iterator(folder_.path()))
+      EXPECT_THAT(entry.path().string(), testing::Not(HasSubstr(".partial")));
+  }
+
+  void write_zip(const std::string& name, const std::vector<std::string>& members) {
+    zip_t* archive = zip_open(file(name).c_str(), ZIP_CREATE, nullptr);
+    for (const std::string& member : members)
+      zip_file_add(archive, ("buffalo/" + member).c_str(),
+                   zip_source_file(archive, file(member).c_str(), 0, -1), 0);
+    ASSERT_EQ(zip_close(archive), 0);
+  }
+
+  test::TemporaryFolder folder_;
+  const fs::path pack_;
+};
+
+TEST_F(ConvertCommand, WritesBothNetworksAndTheirProvenance) {
+  const Result r = convert(file("rec.onnx") + " " + file("det.onnx"));
+  ASSERT_EQ(r.exit_code, 0) << r.errors;
+  EXPECT_EQ(r.errors, "");
+  const auto pack = Pack::open(pack_);
+  ASSERT_NE(pack->detector(), nullptr);
+  ASSERT_NE(pack->recogniser(), nullptr);
+  const Provenance& p = pack->provenance();
+  EXPECT_FALSE(p.generated);
+  EXPECT_THAT(p.licence, HasSubstr("non-commercial research"));
+  ASSERT_EQ(p.sources.size(), 2u);
+  EXPECT_EQ(p.sources[0].file_name, "rec.onnx");
+  EXPECT_EQ(p.sources[0].sha256, sha256_hex(test::read_bytes(folder_ / "rec.onnx")));
+}
+
+TEST_F(ConvertCommand, TakesEitherAlone) {
+  ASSERT_EQ(convert(file("det.onnx")).exit_code, 0);
+  EXPECT_EQ(Pack::open(pack_)->recogniser(), nullptr);
+  ASSERT_EQ(convert(file("rec.onnx")).exit_code, 0);
+  EXPECT_EQ(Pack::open(pack_)->detector(), nullptr);
+}
+
+TEST_F(ConvertCommand, IsDeterministic) {
+  ASSERT_EQ(convert(file("det.onnx") + " " + file("rec.onnx")).exit_code, 0);
+  const std::string first = test::read_bytes(pack_);
+  ASSERT_EQ(convert(file("det.onnx") + " " + file("rec.onnx")).exit_code, 0);
+  EXPECT_EQ(first, test::read_bytes(pack_));
+}
+
+TEST_F(ConvertCommand, SaysThatWeightsAreGenerated) {
+  onnx::Graph graph = test::RecogniserGraph({}).graph();
+  graph.producer = "face-worker synth";
+  test::write_onnx(graph, folder_ / "rec.onnx");
+  ASSERT_EQ(convert(file("rec.onnx")).exit_code, 0);
+  EXPECT_TRUE(Pack::open(pack_)->provenance().generated);
+}
+
+TEST_F(ConvertCommand, FolderAndArchiveGiveTheSameNetworks) {
+  const Result folder = convert(folder_.path().string());
+  ASSERT_EQ(folder.exit_code, 0) << folder.errors;
+  EXPECT_THAT(folder.output, HasSubstr("genderage.onnx: skipped, neither detector nor recogniser: "
+                                       "reads 96x96, a recogniser 112x112"));
+  const std::string fingerprint = Pack::open(pack_)->fingerprint();
+  fs::remove(pack_);
+  write_zip("buffalo.zip", {"rec.onnx", "genderage.onnx", "det.onnx"});
+  const Result archive = convert(file("buffalo.zip"));
+  ASSERT_EQ(archive.exit_code, 0) << archive.errors;
+  EXPECT_EQ(Pack::open(pack_)->fingerprint(), fingerprint);
+}
+
+TEST_F(ConvertCommand, BrokenArchivesAreNamed) {
+  write_zip("buffalo.zip", {"rec.onnx", "det.onnx"});
+  const std::string good = test::read_bytes(folder_ / "buffalo.zip");
+  test::write_bytes(folder_ / "cut.zip", good.substr(0, good.size() / 2));
+  expect_error(convert(file("cut.zip")), "cut.zip: broken archive");
+  std::string flipped = good;
+  flipped[good.size() / 3] ^= 4;
+  test::write_bytes(folder_ / "flipped.zip", flipped);
+  expect_error(convert(file("flipped.zip")), "flipped.zip: ");
+  write_zip("other.zip", {"stdout"});
+  expect_error(convert(file("other.zip")), "other.zip: holds no ONNX file");
+}
+
+TEST_F(ConvertCommand, ErrorsLeaveOneLineAndNoFile) {
+  expect_error(convert(file("genderage.onnx")),
+               "genderage.onnx: neither detector nor recogniser: reads 96x96");
+  expect_error(convert(file("absent.onnx")), "absent.onnx: does not exist");
+  expect_error(convert(file("det.onnx") + " " + file("det.onnx")),
+               "det.onnx: a second detector, one is enough");
+  test::write_bytes(folder_ / "text.onnx", "not a model");
+  expect_error(convert(file("det.onnx") + " " + file("text.onnx")),
+               "text.onnx: not ONNX, or truncated");
+  onnx::Graph graph = test::RecogniserGraph({}).graph();
+  graph.nodes[1].op_type = "Swish";
+  test::write_onnx(graph, folder_ / "rec.onnx");
+  expect_error(convert(file("rec.onnx")), "rec.onnx: node PRelu_1: op Swish is not known");
+}
+
+TEST_F(ConvertCommand, AnErrorKeepsTheFileThatWasThere) {
+  test::write_bytes(pack_, "before");
+  EXPECT_NE(convert(file("genderage.onnx")).exit_code, 0);
+  EXPECT_EQ(test::read_bytes(pack_), "before");
+}
+
+}  // namespace
+}  // namespace face
