@@ -51,7 +51,7 @@ void warp_line(const ImageView& image, const WarpRow& start, const int* column_x
                int y) {
   for (int x = 0; x < out.width; ++x)
     store_sample(image, warp_position(start, column_x[x], column_y[x]), rgbx + 4 * x);
-  write_row(rgbx, out.width, n, out, y);
+  write_row(FinishedRow{rgbx}, out.width, n, out, y);
 }
 
 }  // namespace face::cpu::HWY_NAMESPACE

@@ -16,41 +16,68 @@ namespace face::cpu::HWY_NAMESPACE {
 
 #if HWY_TARGET != HWY_SCALAR
 
-/// Columns [0, end) but for an odd last one; returns how many.
-HWY_INLINE int resize_line_vectors(const uint8_t* row, const int32_t* offsets,
-                                   const int32_t* weights, int end, int16_t* rgbx) {
-  const auto column = [&](int x) HWY_ATTR {
-    return hn::ShiftRight<4>(
-        add_pair(load_pair(row + offsets[x]), pair_weights(weights[x]), hn::Zero(Tag32())));
-  };
+/// Output column x; weights hold four times the two of each column.
+HWY_INLINE hn::Vec<Tag32> resize_column(const uint8_t* row, const int32_t* offsets,
+                                        const int32_t* weights, int x) {
+  const auto weight = hn::BitCast(Tag16(), hn::LoadU(Tag32(), weights + 4 * x));
+  return hn::ShiftRight<4>(add_pair(load_pair(row + offsets[x]), weight, hn::Zero(Tag32())));
+}
+
+#if HWY_MAX_BYTES >= 32
+
+using Wide8 = hn::FixedTag<uint8_t, 32>;
+using Wide16 = hn::FixedTag<int16_t, 16>;
+using Wide32 = hn::FixedTag<int32_t, 8>;
+
+/// Output columns x and x + 1.
+HWY_INLINE hn::Vec<Wide32> resize_two(const uint8_t* row, const int32_t* offsets,
+                                      const int32_t* weights, int x) {
+  const auto bytes = hn::Combine(Wide8(), hn::LoadU(Tag8(), row + offsets[x + 1]),
+                                 hn::LoadU(Tag8(), row + offsets[x]));
+  const auto pairs = hn::TableLookupBytesOr0(bytes, hn::LoadDup128(Wide8(), kOrder));
+  const auto weight = hn::BitCast(Wide16(), hn::LoadU(Wide32(), weights + 4 * x));
+  auto rest = hn::Zero(Wide32());
+  const auto sum = hn::ReorderWidenMulAccumulate(Wide32(), hn::BitCast(Wide16(), pairs), weight,
+                                                 hn::Zero(Wide32()), rest);
+  return hn::ShiftRight<4>(hn::RearrangeToOddPlusEven(sum, rest));
+}
+
+/// Columns [0, end), as many as come in fours; returns how many.
+HWY_INLINE int resize_fours(const uint8_t* row, const int32_t* offsets, const int32_t* weights,
+                            int end, int16_t* rgbx) {
+  alignas(32) static constexpr int32_t kInOrder[8] = {0, 1, 4, 5, 2, 3, 6, 7};
+  const auto in_order = hn::SetTableIndices(Wide32(), kInOrder);
   int x = 0;
-  for (; x + 1 < end; x += 2) store_two(column(x), column(x + 1), rgbx + 4 * x);
+  for (; x + 3 < end; x += 4) {
+    const auto packed = hn::ReorderDemote2To(Wide16(), resize_two(row, offsets, weights, x),
+                                             resize_two(row, offsets, weights, x + 2));
+    const auto words = hn::TableLookupLanes(hn::BitCast(Wide32(), packed), in_order);
+    hn::StoreU(hn::BitCast(Wide16(), words), Wide16(), rgbx + 4 * x);
+  }
   return x;
 }
 
-HWY_INLINE int blend_lines_vectors(const int16_t* upper, const int16_t* lower, const ResizeTap& tap,
-                                   int count, int16_t* out) {
-  const hn::ScalableTag<int16_t> d;
-  const int lanes = static_cast<int>(hn::Lanes(d));
-  const auto weight0 = hn::Set(d, static_cast<int16_t>(tap.weight0));
-  const auto weight1 = hn::Set(d, static_cast<int16_t>(tap.weight1));
-  const auto two = hn::Set(d, int16_t{2});
-  int i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    const auto a = hn::MulHigh(hn::LoadU(d, upper + i), weight0);
-    const auto b = hn::MulHigh(hn::LoadU(d, lower + i), weight1);
-    hn::StoreU(hn::ShiftRight<2>(hn::Add(hn::Add(a, b), two)), d, out + i);
-  }
-  return i;
+#else
+
+HWY_INLINE int resize_fours(const uint8_t*, const int32_t*, const int32_t*, int, int16_t*) {
+  return 0;
+}
+
+#endif  // 32 bytes
+
+/// Columns [0, end) but for an odd last one; returns how many.
+HWY_INLINE int resize_line_vectors(const uint8_t* row, const int32_t* offsets,
+                                   const int32_t* weights, int end, int16_t* rgbx) {
+  int x = resize_fours(row, offsets, weights, end, rgbx);
+  for (; x + 1 < end; x += 2)
+    store_two(resize_column(row, offsets, weights, x), resize_column(row, offsets, weights, x + 1),
+              rgbx + 4 * x);
+  return x;
 }
 
 #else
 
 HWY_INLINE int resize_line_vectors(const uint8_t*, const int32_t*, const int32_t*, int, int16_t*) {
-  return 0;
-}
-HWY_INLINE int blend_lines_vectors(const int16_t*, const int16_t*, const ResizeTap&, int,
-                                   int16_t*) {
   return 0;
 }
 
@@ -60,7 +87,7 @@ HWY_INLINE int blend_lines_vectors(const int16_t*, const int16_t*, const ResizeT
 void resize_line(const uint8_t* row, const int32_t* offsets, const int32_t* weights, int end,
                  int width, int16_t* rgbx) {
   for (int x = resize_line_vectors(row, offsets, weights, end, rgbx); x < width; ++x) {
-    const ResizeTap tap{0, 0, weights[x] & 0xffff, weights[x] >> 16};
+    const ResizeTap tap{0, 0, weights[4 * x] & 0xffff, weights[4 * x] >> 16};
     const uint8_t* left = row + offsets[x];
     const uint8_t* right = tap.weight1 != 0 ? left + 3 : left;
     for (int c = 0; c < 3; ++c)
@@ -68,16 +95,30 @@ void resize_line(const uint8_t* row, const int32_t* offsets, const int32_t* weig
   }
 }
 
-/// Two resized lines to one row of the output; `count` values, four per pixel.
-void blend_lines(const int16_t* upper, const int16_t* lower, const ResizeTap& tap, int count,
-                 int16_t* out) {
-  for (int i = blend_lines_vectors(upper, lower, tap, count, out); i < count; ++i)
-    out[i] = static_cast<int16_t>(resize_vertical(upper[i], lower[i], tap));
-}
+/// Two resized lines, blended as they are read: a source for write_row().
+struct BlendedRow {
+  const int16_t* upper;
+  const int16_t* lower;
+  ResizeTap tap;
 
-void write_letterbox_row(const int16_t* rgbx, int width, const Normalisation& n,
-                         const InputImage& out, int y) {
-  write_row(rgbx, width, n, out, y);
+#if HWY_TARGET != HWY_SCALAR
+  template <class D>
+  HWY_INLINE hn::Vec<D> load(D du, int i) const {
+    const hn::Repartition<int16_t, D> d;
+    const auto weight0 = hn::Set(d, static_cast<int16_t>(tap.weight0));
+    const auto weight1 = hn::Set(d, static_cast<int16_t>(tap.weight1));
+    const auto a = hn::MulHigh(hn::LoadU(d, upper + i), weight0);
+    const auto b = hn::MulHigh(hn::LoadU(d, lower + i), weight1);
+    return hn::BitCast(du, hn::ShiftRight<2>(hn::Add(hn::Add(a, b), hn::Set(d, int16_t{2}))));
+  }
+#endif
+  [[nodiscard]] int at(int i) const { return resize_vertical(upper[i], lower[i], tap); }
+};
+
+/// Blends two resized lines into row y of `out`.
+void blend_lines(const int16_t* upper, const int16_t* lower, const ResizeTap& tap, int width,
+                 const Normalisation& n, const InputImage& out, int y) {
+  write_row(BlendedRow{upper, lower, tap}, width, n, out, y);
 }
 
 }  // namespace face::cpu::HWY_NAMESPACE
@@ -88,7 +129,6 @@ namespace face::cpu {
 
 HWY_EXPORT(resize_line);
 HWY_EXPORT(blend_lines);
-HWY_EXPORT(write_letterbox_row);
 
 namespace {
 
@@ -101,8 +141,7 @@ void pad(const Fit& fit, const Fit* drawn, float value, const InputImage& out) {
 
 }  // namespace
 
-Letterbox::Letterbox(int size)
-    : size_(size), offsets_(size), weights_(size), output_row_(size_t(4) * size) {
+Letterbox::Letterbox(int size) : size_(size), offsets_(size), weights_(size_t(4) * size) {
   for (auto& line : lines_) line.resize(size_t(4) * size);
 }
 
@@ -115,9 +154,7 @@ Fit Letterbox::run(const ImageView& image, const Normalisation& normalisation,
     const ResizeTap tap = resize_tap_y(y, fit.step_y, image.height);
     const int16_t* upper = line(image, fit, tap.index0);
     const int16_t* lower = line(image, fit, tap.index1);
-    HWY_DYNAMIC_DISPATCH(blend_lines)(upper, lower, tap, 4 * fit.width, output_row_.data());
-    HWY_DYNAMIC_DISPATCH(write_letterbox_row)
-    (output_row_.data(), fit.width, normalisation, out, y);
+    HWY_DYNAMIC_DISPATCH(blend_lines)(upper, lower, tap, fit.width, normalisation, out, y);
   }
   pad(fit, drawn, normalise(0, normalisation), out);
   return fit;
@@ -128,8 +165,8 @@ void Letterbox::make_columns(const ImageView& image, const Fit& fit) {
   for (int x = 0; x < fit.width; ++x) {
     const ResizeTap tap = resize_tap_x(x, fit.step_x, image.width);
     offsets_[x] = 3 * tap.index0;
-    weights_[x] = tap.weight0 | tap.weight1 << 16;
-    if (offsets_[x] + HWY_NAMESPACE::kPairBytes <= 3 * image.width) pairs_end_ = x + 1;
+    std::fill_n(&weights_[size_t(4) * x], 4, tap.weight0 | tap.weight1 << 16);
+    if (offsets_[x] + kPairBytes <= 3 * image.width) pairs_end_ = x + 1;
   }
 }
 
@@ -137,9 +174,11 @@ const int16_t* Letterbox::line(const ImageView& image, const Fit& fit, int y) {
   for (int i : {0, 1})
     if (line_rows_[i] == y) return lines_[i].data();
   const int i = line_rows_[0] < line_rows_[1] ? 0 : 1;  // rows come in rising order
+  // A vector may read beyond its row, into the next one.
+  const bool has_next = y + 1 < image.height && image.stride + 3 >= kPairBytes;
   HWY_DYNAMIC_DISPATCH(resize_line)
-  (pixel_at(image, y, 0), offsets_.data(), weights_.data(), pairs_end_, fit.width,
-   lines_[i].data());
+  (pixel_at(image, y, 0), offsets_.data(), weights_.data(), has_next ? fit.width : pairs_end_,
+   fit.width, lines_[i].data());
   line_rows_[i] = y;
   return lines_[i].data();
 }

@@ -34,11 +34,10 @@ class Letterbox {
 
   int size_;
   std::vector<int32_t> offsets_;   // first byte of each output column's left source pixel
-  std::vector<int32_t> weights_;   // of each output column: left | right << 16
-  int pairs_end_ = 0;              // columns before it may be read kPairBytes at a time
+  std::vector<int32_t> weights_;   // of each output column, four times: left | right << 16
+  int pairs_end_ = 0;              // columns before it may be read kPairBytes at a time in any row
   std::vector<int16_t> lines_[2];  // source rows, resized horizontally, rgbx
   int line_rows_[2] = {-1, -1};    // which rows they are
-  std::vector<int16_t> output_row_;
 };
 
 }  // namespace face::cpu

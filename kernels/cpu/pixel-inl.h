@@ -20,21 +20,20 @@ HWY_BEFORE_NAMESPACE();
 namespace face::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Bytes that load_pair() reads.
-constexpr int kPairBytes = 8;
-
 // Where Highway has no vectors at all (HWY_SCALAR), the *_vectors functions do nothing and the
 // loops behind them, which finish each row, do the whole of it.
 #if HWY_TARGET != HWY_SCALAR
+
+/// Bytes of two neighbouring pixels as int16: r r' g g' b b' 0 0.
+alignas(16) constexpr uint8_t kOrder[16] = {0, 128, 3, 128, 1,   128, 4,   128,
+                                            2, 128, 5, 128, 128, 128, 128, 128};
 
 using Tag8 = hn::FixedTag<uint8_t, 16>;
 using Tag16 = hn::FixedTag<int16_t, 8>;
 using Tag32 = hn::FixedTag<int32_t, 4>;
 
-/// The pixel at p and its right neighbour: r r' g g' b b' 0 0.
+/// The pixel at p and its right neighbour in kOrder; reads kPairBytes.
 HWY_INLINE hn::Vec<Tag16> load_pair(const uint8_t* p) {
-  alignas(16) static constexpr uint8_t kOrder[16] = {0, 128, 3, 128, 1,   128, 4,   128,
-                                                     2, 128, 5, 128, 128, 128, 128, 128};
   const auto bytes = hn::ZeroExtendVector(Tag8(), hn::LoadU(hn::FixedTag<uint8_t, 8>(), p));
   return hn::BitCast(Tag16(), hn::TableLookupBytesOr0(bytes, hn::Load(Tag8(), kOrder)));
 }
@@ -57,8 +56,20 @@ HWY_INLINE void store_two(hn::Vec<Tag32> first, hn::Vec<Tag32> second, int16_t* 
   hn::StoreU(hn::ReorderDemote2To(Tag16(), first, second), Tag16(), rgbx);
 }
 
+/// A finished row of rgbx, as the source of write_row().
+struct FinishedRow {
+  const int16_t* rgbx;
+
+  template <class D>
+  HWY_INLINE hn::Vec<D> load(D du, int i) const {
+    return hn::LoadU(du, reinterpret_cast<const uint32_t*>(rgbx + i));
+  }
+  [[nodiscard]] int at(int i) const { return rgbx[i]; }
+};
+
 /// The first pixels of write_row(), as many as fill vectors; returns how many.
-HWY_INLINE int write_row_vectors(const int16_t* rgbx, int width, const Normalisation& n,
+template <class Source>
+HWY_INLINE int write_row_vectors(const Source& source, int width, const Normalisation& n,
                                  const InputImage& out, int y) {
   const hn::ScalableTag<float> df;
   const hn::RebindToSigned<decltype(df)> di;
@@ -70,8 +81,7 @@ HWY_INLINE int write_row_vectors(const int16_t* rgbx, int width, const Normalisa
   const size_t channel = out.channel_step();
   int x = 0;
   for (; x + lanes <= width; x += lanes) {
-    const auto* words = reinterpret_cast<const uint32_t*>(rgbx + 4 * x);
-    const auto v0 = hn::LoadU(du, words), v1 = hn::LoadU(du, words + lanes);
+    const auto v0 = source.load(du, 4 * x), v1 = source.load(du, 4 * x + 2 * lanes);
     const auto rb0 = hn::And(v0, low), rb1 = hn::And(v1, low);
     const auto gx0 = hn::ShiftRight<16>(v0), gx1 = hn::ShiftRight<16>(v1);
     const auto as_float = [&](auto bits) HWY_ATTR {
@@ -93,21 +103,28 @@ HWY_INLINE int write_row_vectors(const int16_t* rgbx, int width, const Normalisa
 
 #else
 
-HWY_INLINE int write_row_vectors(const int16_t*, int, const Normalisation&, const InputImage&,
-                                 int) {
+struct FinishedRow {
+  const int16_t* rgbx;
+  [[nodiscard]] int at(int i) const { return rgbx[i]; }
+};
+
+template <class Source>
+HWY_INLINE int write_row_vectors(const Source&, int, const Normalisation&, const InputImage&, int) {
   return 0;
 }
 
 #endif  // HWY_SCALAR
 
-/// Normalises `width` pixels into row y of `out`, from its left edge on.
-HWY_INLINE void write_row(const int16_t* rgbx, int width, const Normalisation& n,
+/// Normalises `width` pixels into row y of `out`, from its left edge on. source.at(i) is value i of
+/// the row's rgbx; source.load(d, i) a vector of them from i on.
+template <class Source>
+HWY_INLINE void write_row(const Source& source, int width, const Normalisation& n,
                           const InputImage& out, int y) {
-  const int done = write_row_vectors(rgbx, width, n, out, y);
+  const int done = write_row_vectors(source, width, n, out, y);
   float* row = out.row(y);
   for (int x = done; x < width; ++x)
     for (int c = 0; c < 3; ++c)
-      row[x * out.pixel_step() + c * out.channel_step()] = normalise(rgbx[4 * x + c], n);
+      row[x * out.pixel_step() + c * out.channel_step()] = normalise(source.at(4 * x + c), n);
 }
 
 }  // namespace face::cpu::HWY_NAMESPACE
