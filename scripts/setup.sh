@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=scripts/common.sh
 source "$(dirname "$0")/common.sh"
 
-build=(g++ cmake ninja-build ccache pkg-config ca-certificates curl unzip dpkg-dev
+build=(g++ cmake ninja-build ccache pkg-config ca-certificates curl xz-utils unzip
   libdnnl-dev libhwy-dev                                  # CPU engine
   libjpeg-dev libpng-dev libwebp-dev libstb-dev           # pictures
   libonnx-dev libprotobuf-dev protobuf-compiler libssl-dev libzip-dev zlib1g-dev # weights_tool

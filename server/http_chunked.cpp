@@ -28,7 +28,7 @@ uint64_t parse_chunk_size(std::string_view line) {
 
 }  // namespace
 
-bool ChunkedDecoder::take_line(std::string_view bytes, size_t* used) {
+bool ChunkedCheck::take_line(std::string_view bytes, size_t* used) {
   while (*used < bytes.size()) {
     line_ += bytes[(*used)++];
     if (line_.back() == '\n') {
@@ -43,17 +43,18 @@ bool ChunkedDecoder::take_line(std::string_view bytes, size_t* used) {
   return false;
 }
 
-void ChunkedDecoder::begin_chunk(size_t body_size, size_t limit) {
+void ChunkedCheck::begin_chunk(size_t limit) {
   left_ = parse_chunk_size(line_);
-  if (left_ > limit || body_size > limit - left_) {
+  if (left_ > limit || content_ > limit - left_) {
     throw Refusal(413, "Request body is larger than " + std::to_string(limit) + " bytes");
   }
+  content_ += left_;
   state_ = left_ == 0 ? State::kTrailer : State::kData;
 }
 
-void ChunkedDecoder::end_line(size_t body_size, size_t limit) {
+void ChunkedCheck::end_line(size_t limit) {
   if (state_ == State::kSize) {
-    begin_chunk(body_size, limit);
+    begin_chunk(limit);
   } else if (state_ == State::kDataEnd) {
     if (!line_.empty()) throw Refusal(400, "Chunk longer than its size");
     state_ = State::kSize;
@@ -65,17 +66,16 @@ void ChunkedDecoder::end_line(size_t body_size, size_t limit) {
   line_.clear();
 }
 
-size_t ChunkedDecoder::decode(std::string_view bytes, size_t limit, std::string* body) {
+size_t ChunkedCheck::advance(std::string_view bytes, size_t limit) {
   size_t used = 0;
   while (used < bytes.size() && state_ != State::kDone) {
     if (state_ == State::kData) {
       const size_t take = size_t(std::min<uint64_t>(left_, bytes.size() - used));
-      body->append(bytes, used, take);
       used += take;
       left_ -= take;
       if (left_ == 0) state_ = State::kDataEnd;
     } else if (take_line(bytes, &used)) {
-      end_line(body->size(), limit);
+      end_line(limit);
     }
   }
   return used;

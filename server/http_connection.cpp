@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: MIT
-// server/http_connection.cpp - states, deadlines and bytes of one connection.
+// server/http_connection.cpp - the life of a connection: head, admission, body, work, answer.
 #include "server/http_connection.h"
 
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <cctype>
-#include <cerrno>
 #include <random>
+
+#include "server/http_library.h"
 
 namespace face::http {
 namespace {
 
-constexpr size_t kReadBytes = size_t{128} << 10;
 constexpr size_t kFirstBodyBytes = size_t{64} << 10;
-
-bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
 bool is_plain_id(const std::string& id) {
   constexpr size_t kMaxId = 64;
@@ -38,289 +31,176 @@ std::string request_id(const Head& head) {
   return id;
 }
 
-std::string too_large(uint64_t limit) {
-  return "Request body is larger than the limit of " + std::to_string(limit) + " bytes";
+/// The client left before an answer.
+struct HungUp {};
+
+/// Appends to a body. Memory follows what has really arrived: the announced length counts once 1/8
+/// of it is here.
+void append(Request& request, std::string_view bytes, size_t max_total) {
+  std::string& body = request.body;
+  const auto announced = static_cast<size_t>(request.head.content_length);
+  const size_t size = body.size() + bytes.size();
+  if (body.capacity() < size && size >= announced / 8) body.reserve(announced);
+  body.append(bytes);
+  if (request.upload.grow(bytes.size()) > max_total)
+    throw Refusal(503, "Too many uploads at once, try again");
 }
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    reset();
-    fd_ = std::exchange(other.fd_, -1);
-  }
-  return *this;
-}
+Connection::Connection(Descriptor socket, Shared& shared)
+    : shared_(shared),
+      stream_(std::move(socket), shared.options),
+      since_(Clock::now().time_since_epoch()) {}
 
-void Descriptor::reset() noexcept {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = -1;
-}
-
-Connection::Connection(uint64_t id, Descriptor socket, LoopShared& shared, Clock::time_point now)
-    : id_(id), socket_(std::move(socket)), shared_(shared), since_(now), progress_(now) {}
-
-Connection::~Connection() {
-  if (request_ != nullptr) report(request_.get(), 0, 0);
-}
-
-std::optional<uint32_t> Connection::wanted_events() const {
-  switch (state_) {
-    case State::kHead:
-    case State::kBody:
-    case State::kLinger:
-      return EPOLLIN;
-    case State::kWriting:
-      return EPOLLOUT;
-    case State::kHandling:
-      if (broken_) return std::nullopt;
-      return hung_up_->load() ? 0U : uint32_t(EPOLLRDHUP);
-    case State::kDead:
-      break;
-  }
-  return std::nullopt;
-}
-
-void Connection::on_events(uint32_t events, Clock::time_point now) {
-  if (state_ == State::kHandling) return on_ready_while_handling(events);
-  if (state_ == State::kWriting) {
-    write_some(now);
-  } else {
-    read_some(now);
-  }
-  advance(now);
-}
-
-void Connection::on_ready_while_handling(uint32_t events) {
-  hung_up_->store(true);
-  if ((events & (EPOLLHUP | EPOLLERR)) != 0) broken_ = true;
-}
-
-void Connection::on_answer(const std::optional<Answer>& answer, const Request& request,
-                           Clock::time_point now) {
-  if (!answer.has_value() || broken_) {
-    report(&request, 0, 0);
-    state_ = State::kDead;
-    return;
-  }
-  start_writing(*answer, &request, request.head.keep_alive && !hung_up_->load(), now);
-  advance(now);
-}
-
-void Connection::on_tick(Clock::time_point now) {
-  const ServerOptions& options = shared_.options;
-  const auto elapsed = now - since_;
-  if (state_ == State::kHead) {
-    if (elapsed <= (idle() && !first_ ? options.keep_alive : options.head_timeout)) return;
-    if (idle()) {
-      state_ = State::kDead;
-    } else {
-      refuse(408, "Request head not received in time", now);
-    }
-  } else if (state_ == State::kBody && body_too_slow(now)) {
-    refuse_request(Refusal(408, "Request body not received in time"), now);
-  } else if (state_ == State::kWriting &&
-             (elapsed > options.write_timeout || now - progress_ > options.write_stall)) {
-    state_ = State::kDead;
-  } else if (state_ == State::kLinger && elapsed > options.linger) {
-    state_ = State::kDead;
-  }
-}
-
-bool Connection::body_too_slow(Clock::time_point now) const {
-  const ServerOptions& options = shared_.options;
-  const auto elapsed = now - since_;
-  if (elapsed > options.body_timeout) return true;
-  if (elapsed <= options.body_grace) return false;
-  const double seconds = std::chrono::duration<double>(elapsed).count();
-  return double(request_->body.size()) < seconds * double(options.body_rate);
-}
-
-void Connection::close_if_idle() {
-  if (idle() && !first_) state_ = State::kDead;
-}
-
-void Connection::refuse(int status, const std::string& detail, Clock::time_point now) {
-  start_writing(detail_answer(status, detail), nullptr, false, now);
-}
-
-void Connection::read_some(Clock::time_point now) {
-  thread_local std::array<char, kReadBytes> buffer;
-  size_t want = buffer.size();
-  if (state_ == State::kHead) want = shared_.options.head.max_bytes / 2;
-  if (state_ == State::kBody && request_->head.framing == Framing::kLength) {
-    want = size_t(std::min<uint64_t>(want, request_->head.content_length - request_->body.size()));
-  }
-  const ssize_t got = ::recv(socket_.get(), buffer.data(), want, 0);
-  if (got > 0) {
-    take_bytes({buffer.data(), size_t(got)}, now);
-  } else if (got == 0 || !would_block()) {
-    on_peer_closed();
-  }
-}
-
-void Connection::take_bytes(std::string_view bytes, Clock::time_point now) {
-  if (state_ == State::kLinger) return;
-  if (idle()) since_ = now;
-  in_.append(bytes);
-}
-
-void Connection::on_peer_closed() { state_ = State::kDead; }
-
-void Connection::advance(Clock::time_point now) {
-  while (step(now)) {
-  }
-}
-
-bool Connection::step(Clock::time_point now) {
+void Connection::serve() noexcept {
   try {
-    if (state_ == State::kHead) return step_head(now);
-    if (state_ == State::kBody) return step_body(now);
+    while (serve_one()) {
+    }
+    stream_.linger();
+  } catch (...) {
+    // Out of memory, or a handler that throws where it must not: this connection ends.
+  }
+}
+
+void Connection::refuse(int status, const std::string& detail) noexcept {
+  try {
+    refuse_request(nullptr, Refusal(status, detail));
+    stream_.linger();
+  } catch (...) {
+    // As in serve().
+  }
+}
+
+bool Connection::serve_one() {
+  const ServerOptions& options = shared_.options;
+  enter(Phase::kIdle);
+  if (answered_ && !shared_.listening && stream_.drained()) return false;
+  Request request(&shared_.upload_bytes);
+  try {
+    const std::string head =
+        stream_.read_head(answered_ ? options.keep_alive : options.head_timeout);
+    if (head.empty()) return false;
+    enter(Phase::kReading);
+    request.received = Clock::now();
+    request.head = parse_head(head, options.head);
+    request.id = request_id(request.head);
   } catch (const Refusal& refusal) {
-    refuse_request(refusal, now);
+    refuse_request(nullptr, refusal);
+    return false;
+  }
+  return answer_request(request);
+}
+
+bool Connection::answer_request(Request& request) {
+  try {
+    if (const auto answer = shared_.handler.on_head(request)) return answer_head(request, *answer);
+    return receive_and_answer(request);
+  } catch (const Refusal& refusal) {
+    refuse_request(&request, refusal);
+  } catch (const HungUp&) {
+    report(&request, 0, 0);
   }
   return false;
 }
 
-bool Connection::step_head(Clock::time_point now) {
-  if (in_.compare(0, 2, "\r\n") == 0) {  // empty lines before a request are allowed
-    in_.erase(0, 2);
-    scanner_.reset();
-    return !in_.empty();
-  }
-  const size_t head_size = scanner_.scan(in_, shared_.options.head);
-  if (head_size == 0) return false;
-  scanner_.reset();
-  begin_request(head_size, now);
-  return true;
+bool Connection::answer_head(Request& request, const Answer& answer) {
+  const bool whole = stream_.skip_body(request.head);
+  const bool keep_alive = whole && request.head.keep_alive && !answer.close && !shared_.draining;
+  send(&request, answer, keep_alive);
+  return keep_alive && stream_.alive();
 }
 
-void Connection::begin_request(size_t head_size, Clock::time_point now) {
-  auto request = std::make_unique<Request>(&shared_.upload_bytes);
-  request->received = now;
-  request->head = parse_head(std::string_view(in_).substr(0, head_size), shared_.options.head);
-  request->id = request_id(request->head);
-  in_.erase(0, head_size);
-  request_ = std::move(request);
-  if (const auto answer = shared_.handler.on_head(*request_)) return answer_head(*answer, now);
-  enter(State::kBody, now);
-  begin_body();
-}
-
-void Connection::answer_head(const Answer& answer, Clock::time_point now) {
-  const Head& head = request_->head;
-  const bool whole = head.framing == Framing::kNone ||
-                     (head.framing == Framing::kLength && in_.size() >= head.content_length);
-  if (whole) in_.erase(0, head.content_length);
-  const auto request = std::move(request_);
-  start_writing(answer, request.get(), whole && head.keep_alive, now);
-}
-
-void Connection::begin_body() {
-  const Head& head = request_->head;
-  body_limit_ = shared_.handler.body_limit(*request_);
-  chunks_ = ChunkedDecoder();
-  if (head.content_length > body_limit_) throw Refusal(413, too_large(body_limit_));
-  const size_t held = shared_.upload_bytes.load();
-  if (held + head.content_length > shared_.options.max_upload_bytes) {
+bool Connection::receive_and_answer(Request& request) {
+  const size_t limit = shared_.handler.body_limit(request);
+  const std::string too_large =
+      "Request body is larger than the limit of " + std::to_string(limit) + " bytes";
+  const uint64_t announced = request.head.content_length;
+  if (announced > limit) throw Refusal(413, too_large);
+  if (shared_.upload_bytes.load() + announced > shared_.options.max_upload_bytes)
     throw Refusal(503, "Too many uploads at once, try again");
+  request.body.reserve(std::min<uint64_t>(announced, kFirstBodyBytes));
+
+  bool gone = false, reported = false;
+  Exchange exchange;
+  exchange.request = &request;
+  exchange.with_body = request.head.framing != Framing::kNone;
+  exchange.on_body = [&](std::string_view bytes) {
+    if (request.body.size() + bytes.size() > limit) throw Refusal(413, too_large);
+    append(request, bytes, shared_.options.max_upload_bytes);
+  };
+  exchange.on_complete = [&] {
+    Answer answer;
+    gone = !work_on(request, &answer);
+    if (gone) stream_.interrupt();
+    return answer;
+  };
+  exchange.keep_alive = [&](const Answer& answer) {
+    enter(Phase::kWriting);
+    const bool keep =
+        request.head.keep_alive && !answer.close && !shared_.draining && !request.hung_up->load();
+    reported = !gone && stream_.alive();
+    if (reported) report(&request, answer.status, answer.body.size());
+    return keep;
+  };
+  shared_.library.run(stream_, exchange, limit);
+  answered_ = true;
+  if (!reported) throw HungUp();
+  return exchange.kept_alive && stream_.alive();
+}
+
+bool Connection::work_on(Request& request, Answer* answer) {
+  {
+    const std::lock_guard lock(watched_mutex_);
+    watched_ = request.hung_up;
   }
-  request_->body.reserve(size_t(std::min<uint64_t>(head.content_length, kFirstBodyBytes)));
-  if (head.expect_continue && in_.empty() && head.framing != Framing::kNone) {
-    constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-    (void)::send(socket_.get(), kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
-  }
-}
-
-bool Connection::step_body(Clock::time_point now) {
-  if (!take_body()) return false;
-  dispatch(now);
-  return true;
-}
-
-bool Connection::take_body() {
-  const Head& head = request_->head;
-  if (head.framing == Framing::kChunked) {
-    const size_t before = request_->body.size();
-    in_.erase(0, chunks_.decode(in_, body_limit_, &request_->body));
-    hold(request_->body.size() - before);
-    return chunks_.done();
-  }
-  const uint64_t left = head.content_length - request_->body.size();
-  const size_t take = size_t(std::min<uint64_t>(left, in_.size()));
-  append_body(std::string_view(in_).substr(0, take));
-  in_.erase(0, take);
-  return request_->body.size() == head.content_length;
-}
-
-void Connection::append_body(std::string_view bytes) {
-  std::string& body = request_->body;
-  // Memory follows what has really arrived: the announced length counts once 1/8 of it is here.
-  const size_t announced = size_t(request_->head.content_length);
-  const size_t size = body.size() + bytes.size();
-  if (body.capacity() < size && size >= announced / 8) body.reserve(announced);
-  body.append(bytes);
-  hold(bytes.size());
-}
-
-void Connection::hold(size_t bytes) {
-  if (request_->upload.grow(bytes) > shared_.options.max_upload_bytes) {
-    throw Refusal(503, "Too many uploads at once, try again");
-  }
-}
-
-void Connection::dispatch(Clock::time_point now) {
-  hung_up_ = request_->hung_up;
-  if (in_.empty()) in_ = std::string();  // its memory too
-  enter(State::kHandling, now);
-  if (shared_.dispatch(id_, request_)) return;
-  const auto request = std::move(request_);
-  start_writing(detail_answer(503, "All workers are busy, try again"), request.get(),
-                request->head.keep_alive, now);
-}
-
-void Connection::refuse_request(const Refusal& refusal, Clock::time_point now) {
-  const auto request = std::move(request_);
-  start_writing(detail_answer(refusal.status(), refusal.what()), request.get(), false, now);
-}
-
-void Connection::start_writing(const Answer& answer, const Request* request, bool keep_alive,
-                               Clock::time_point now) {
-  keep_alive_ = keep_alive && !answer.close && !shared_.draining.load();
-  out_ = serialise(answer, request, keep_alive_);
-  sent_ = 0;
-  report(request, answer.status, out_.size());
-  enter(State::kWriting, now);
-  progress_ = now;
-  write_some(now);
-}
-
-void Connection::write_some(Clock::time_point now) {
-  while (sent_ < out_.size()) {
-    const ssize_t put =
-        ::send(socket_.get(), out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
-    if (put <= 0) {
-      if (put < 0 && !would_block()) state_ = State::kDead;
-      return;
+  enter(Phase::kHandling);
+  const Gate::Entry entry = shared_.gate.enter(*request.hung_up);
+  std::optional<Answer> result;
+  if (entry == Gate::Entry::kFull) result = detail_answer(503, "All workers are busy, try again");
+  if (entry == Gate::Entry::kIn) {
+    try {
+      result = shared_.handler.on_request(request);
+    } catch (...) {
+      shared_.gate.leave();
+      throw;
     }
-    sent_ += size_t(put);
-    progress_ = now;
+    shared_.gate.leave();
   }
-  finish_writing(now);
+  {
+    const std::lock_guard lock(watched_mutex_);
+    watched_ = nullptr;
+  }
+  if (!result) return false;
+  *answer = std::move(*result);
+  return true;
 }
 
-void Connection::finish_writing(Clock::time_point now) {
-  out_ = std::string();
-  first_ = false;
-  enter(keep_alive_ ? State::kHead : State::kLinger, now);
-  if (keep_alive_) return;
-  in_.clear();
-  ::shutdown(socket_.get(), SHUT_WR);
+void Connection::refuse_request(const Request* request, const Refusal& refusal) {
+  send(request, detail_answer(refusal.status(), refusal.what()), false);
 }
 
-void Connection::enter(State state, Clock::time_point now) {
-  state_ = state;
-  since_ = now;
+void Connection::send(const Request* request, const Answer& answer, bool keep_alive) {
+  enter(Phase::kWriting);
+  report(request, answer.status, answer.body.size());
+  Exchange exchange;
+  exchange.request = request;
+  exchange.on_complete = [&] { return answer; };
+  exchange.keep_alive = [&](const Answer&) { return keep_alive; };
+  shared_.library.run(stream_, exchange, 0);
+  answered_ = true;
+}
+
+void Connection::watch_hang_up() {
+  const std::lock_guard lock(watched_mutex_);
+  if (watched_ == nullptr || watched_->load() || !stream_.peer_closed()) return;
+  watched_->store(true);
+  shared_.gate.wake_gone();
+}
+
+void Connection::enter(Phase phase) {
+  since_ = Clock::now().time_since_epoch();
+  phase_ = phase;
 }
 
 void Connection::report(const Request* request, int status, size_t answer_bytes) {

@@ -87,13 +87,6 @@ struct Answer {
 /// {"detail": text} with that status; 503 gets a Retry-After of 1 to 3 s.
 [[nodiscard]] Answer detail_answer(int status, std::string_view text);
 
-/// The bytes to send. `request` may be null when no head could be read. A HEAD request gets the
-/// headers alone. Adds Date, Content-Length, Connection, X-Request-Id and, where the request
-/// carries an Origin, the header of FastAPI's allow_origins=["*"].
-[[nodiscard]] std::string serialise(const Answer& answer, const Request* request, bool keep_alive);
-
-[[nodiscard]] const char* reason_phrase(int status);
-
 /// A request that breaks HTTP or a limit: the answer's status, what() its detail.
 class Refusal : public std::runtime_error {
  public:

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // server/http_server.h - an HTTP/1.1 server for untrusted clients with large uploads.
 //
-// One thread owns every socket (epoll, non-blocking): it accepts, reads heads and bodies, sends
-// answers and keeps all deadlines, so a slow or idle client costs a buffer and never a thread, and
-// whatever the handler answers from the head alone (health, metrics, refusals) waits for nobody.
-// Complete requests go through a bounded queue to worker threads.
+// cpp-httplib reads bodies and writes answers (http_library.h); around it stands what it has not:
+// deadlines for whole messages, a strict reading of heads and chunks before it sees them, admission
+// before a body is read, a thread per connection up to a cap, so that a slow client keeps nobody
+// waiting, and a drain that loses nothing. What the handler answers from the head alone (health,
+// metrics, refusals) waits for no one; requests with a body pass a gate that bounds how many are
+// worked on and how many wait.
 #pragma once
 
 #include <chrono>
@@ -48,15 +50,14 @@ struct Outcome {
 class Handler {
  public:
   virtual ~Handler() = default;
-  /// On the loop's thread, before any body is read: an answer serves or refuses the request at
-  /// once. Must not block.
+  /// Before any body is read: an answer serves or refuses the request at once. Must not block.
   [[nodiscard]] virtual std::optional<Answer> on_head(const Request& request) = 0;
   /// Largest body of a request that on_head() let pass; more is 413.
   [[nodiscard]] virtual size_t body_limit(const Request& request) = 0;
-  /// On a worker thread, with the whole body. No answer: the client hung up and the work was
+  /// With the whole body. No answer: the client hung up and the work was
   /// dropped. A Refusal is answered as such, any other exception is a 500.
   [[nodiscard]] virtual std::optional<Answer> on_request(Request& request) = 0;
-  /// On the loop's thread. Must not block or throw.
+  /// Must not block or throw.
   virtual void on_done(const Outcome& outcome) = 0;
 };
 
@@ -67,7 +68,7 @@ struct ServerStats {
   size_t upload_bytes = 0;  // bodies held
 };
 
-class LoopState;
+class Listener;
 
 /// Threads: run() on one; every other member from any, run() notwithstanding.
 class Server {
@@ -88,7 +89,7 @@ class Server {
   [[nodiscard]] ServerStats stats() const;
 
  private:
-  std::unique_ptr<LoopState> loop_;
+  std::unique_ptr<Listener> listener_;
 };
 
 }  // namespace face::http
