@@ -381,12 +381,14 @@ TEST(HttpServer, HangUpInTheQueueDropsTheRequest) {
   first.send(post("/detect", "wait"));
   second.send(post("/detect", "wait"));
   server.handler.await_waiting(2);
-  for (int i = 0; i < 2; ++i) {
-    RawClient gone(server.port());
-    gone.send(post("/detect", "gone"));
-    while (server.server.stats().pending <= size_t(i)) std::this_thread::sleep_for(1ms);
+  {
+    RawClient third(server.port());
+    RawClient fourth(server.port());
+    third.send(post("/detect", "gone"));
+    fourth.send(post("/detect", "gone"));
+    while (server.server.stats().pending < 2) std::this_thread::sleep_for(1ms);
   }
-  std::this_thread::sleep_for(50ms);  // for the loop to see both closed
+  while (server.server.stats().pending > 0) std::this_thread::sleep_for(1ms);
   server.handler.open();
   EXPECT_EQ(first.receive().status, 200);
   EXPECT_EQ(second.receive().status, 200);
