@@ -8,12 +8,16 @@ target_link_libraries(face_cpu_conv PUBLIC face_options PRIVATE OpenMP::OpenMP_C
 
 # face_conv_isa(NAME lanes flags...): conv_isa.cpp in namespace isa_NAME with these flags.
 function(face_conv_isa name width)
+  set(level -O3)
+  if(FACE_SANITIZE)
+    set(level -O1)  # minutes of compilation otherwise
+  endif()
   add_library(face_cpu_conv_${name} OBJECT cpu/conv_isa.cpp)
   target_link_libraries(face_cpu_conv_${name} PRIVATE face_options)
   target_compile_definitions(face_cpu_conv_${name} PRIVATE
     FACE_CONV_ISA=isa_${name} FACE_CONV_TABLE=conv_kernels_${name} FACE_CONV_WIDTH=${width})
   target_compile_options(face_cpu_conv_${name} PRIVATE
-    -O3 -ffp-contract=fast -fno-math-errno -fno-trapping-math $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>
+    ${level} -ffp-contract=fast -fno-math-errno -fno-trapping-math $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>
     ${ARGN})
   target_sources(face_cpu_conv PRIVATE $<TARGET_OBJECTS:face_cpu_conv_${name}>)
 endfunction()

@@ -22,7 +22,7 @@ struct DirectSlice {
 template <int kPixels, int kVectors, bool kHalf, bool kAccumulate>
 void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel, float* sums) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
-  constexpr int kFull = kVectors > 0 ? kVectors : 1;
+  constexpr int kFull = at_least_one(kVectors);
   Vec<kWidth> sum[kPixels][kFull] = {};
   Vec<kWidth / 2> half_sum[kPixels] = {};
   if constexpr (kAccumulate) {

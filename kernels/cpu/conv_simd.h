@@ -39,6 +39,9 @@ FACE_INLINE void store(float* p, V v) {
   __builtin_memcpy(p, &v, sizeof(v));
 }
 
+/// Size of an array that may have no use.
+constexpr int at_least_one(int n) { return n < 1 ? 1 : n; }
+
 /// NaN stays NaN in both: the comparison is false and `x` is the result.
 template <typename V>
 FACE_INLINE V at_least(V x, V low) {

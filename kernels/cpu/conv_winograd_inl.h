@@ -152,7 +152,7 @@ template <int kTiles, int kVectors, bool kHalf>
 void multiply(const float* v, size_t block_stride, int depth, const float* u, float* m,
               const float* next) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
-  constexpr int kFull = kVectors > 0 ? kVectors : 1;
+  constexpr int kFull = at_least_one(kVectors);
   Vec<kWidth> sum[kTiles][kFull] = {};
   Vec<kWidth / 2> half_sum[kTiles] = {};
   const auto step = [&](const float* x, const float* weights) FACE_LAMBDA_INLINE {
