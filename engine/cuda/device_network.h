@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// engine/cuda/device_network.h - a network on a device: weights packed, memory planned, launches.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/cuda/raii.h"
+#include "engine/network.h"
+#include "kernels/cuda/ops.h"
+
+namespace face::cuda {
+
+/// A GPU that can be used.
+struct Device {
+  int index = 0;
+  std::string name;
+  int major = 0, minor = 0;
+  int multiprocessors = 0;
+  int max_shared = 0;  // bytes a block may ask for
+  int driver = 0, runtime = 0;
+  [[nodiscard]] bool tensor_cores() const { return major * 10 + minor >= 75; }
+};
+
+/// Makes `device` the one that the calling thread's CUDA calls mean.
+inline void make_current(const Device& device) { FACE_CUDA(cudaSetDevice(device.index)); }
+
+/// Sizes a batch is rounded up to: powers of two below `max_batch`, and `max_batch`.
+[[nodiscard]] std::vector<int> batch_buckets(int max_batch);
+
+/// Activations live in one arena, shared by tensors that are not needed at the same time.
+/// Threads: one at a time. Enqueueing allocates nothing and may be captured.
+class DeviceNetwork {
+ public:
+  /// `network` must outlive this. Errors: kDevice; kBadModel - a weight that is no finite half.
+  DeviceNetwork(const Device& device, const Network& network, int height, int width, int max_batch,
+                ElementType type);
+
+  /// Runs the operations on the first `batch` images of input().
+  void enqueue(int batch, cudaStream_t stream) const;
+  void enqueue_op(size_t index, int batch, cudaStream_t stream) const;
+
+  /// (max_batch, height, width, padded(channels)) of the element type.
+  [[nodiscard]] void* tensor(TensorId id) const { return arena_.as<char>(offsets_[id]); }
+  [[nodiscard]] void* input() const { return tensor(network_.input.tensor); }
+  [[nodiscard]] const Shape& shape(TensorId id) const { return shapes_[id]; }
+  [[nodiscard]] const std::vector<Shape>& shapes() const { return shapes_; }
+  [[nodiscard]] const Network& network() const { return network_; }
+  [[nodiscard]] ElementType type() const { return type_; }
+  [[nodiscard]] const char* implementation(size_t op) const;
+  [[nodiscard]] size_t activation_bytes() const { return arena_.bytes() + partial_.bytes(); }
+  [[nodiscard]] size_t weight_bytes() const { return weights_.bytes(); }
+
+ private:
+  enum class Path { kMma, kSimt, kDepthwise, kMaxPool, kAveragePool, kPointwise };
+  struct Step {
+    OpParams params;  // batch and splits are filled in by enqueue_op()
+    Path path = Path::kPointwise;
+    ConvMmaPlan plan;
+  };
+  class Builder;
+
+  [[nodiscard]] int splits(const Step& step, int batch) const;
+  void plan_arena(int max_batch);
+
+  Device device_;
+  const Network& network_;
+  ElementType type_;
+  std::vector<Shape> shapes_;
+  std::vector<size_t> offsets_;  // of each tensor in arena_
+  std::vector<Step> steps_;
+  Memory arena_, weights_, partial_;
+};
+
+}  // namespace face::cuda
