@@ -3,9 +3,13 @@
 // bytes moved (source pixels that are read plus network input that is written).
 #include <benchmark/benchmark.h>
 
+#include <random>
 #include <vector>
 
+#include "kernels/cpu/align.h"
+#include "kernels/cpu/decode.h"
 #include "kernels/cpu/letterbox.h"
+#include "kernels/cpu/nms.h"
 
 namespace face::cpu {
 namespace {
@@ -51,6 +55,74 @@ BENCHMARK(BM_Letterbox)
     ->Args({250, 250, 640, 1})
     ->Args({1920, 1080, 128, 1})
     ->Unit(benchmark::kMicrosecond);
+
+/// Three levels of a 640 x 640 head with `faces` faces, ten anchors over the threshold each.
+struct Heads {
+  explicit Heads(int faces) {
+    std::mt19937 random(7);
+    std::normal_distribution<float> noise(0.f, 0.05f);
+    for (int stride : {8, 16, 32}) {
+      const int grid = 640 / stride;
+      auto& level = values.emplace_back(size_t(grid) * grid * 30, 1.5f);
+      for (size_t i = 0; i < level.size(); i += 30) level[i] = level[i + 1] = -6.f;
+      views.push_back({level.data(), grid, grid, 30, stride, 2, 0, 2, 10});
+    }
+    auto& fine = values.front();
+    for (int i = 0; i < faces * 10; ++i) {
+      const int face = i / 10, dx = i % 3 - 1, dy = i % 4 - 1;
+      const int x = 4 + face % 12 * 6 + dx, y = 4 + face / 12 * 6 + dy;
+      float* cell = fine.data() + (size_t(y % 80) * 80 + x) * 30;
+      cell[i % 2] = 2.f + noise(random);
+      const float box[4] = {2.5f + dx, 2.5f + dy, 2.5f - dx, 2.5f - dy};  // around the same face
+      for (int k = 0; k < 4; ++k) cell[2 + i % 2 * 4 + k] = box[k] + noise(random);
+    }
+  }
+  std::vector<std::vector<float>> values;
+  std::vector<LevelView> views;
+};
+
+/// args: faces, threshold in percent.
+void BM_DecodeAndNms(benchmark::State& state) {
+  const Heads heads(static_cast<int>(state.range(0)));
+  const float threshold = static_cast<float>(state.range(1)) / 100.f;
+  Candidates candidates(4096);
+  Nms nms(4096);
+  std::vector<Detection> kept;
+  for (auto _ : state) {
+    candidates.clear();
+    uint32_t first = 0;
+    for (const LevelView& level : heads.views) {
+      benchmark::DoNotOptimize(decode_level(level, threshold, 0.5f, first, candidates));
+      first += level.anchor_count();
+    }
+    nms.run(candidates.sorted(), 0.4f, kept);
+    benchmark::ClobberMemory();
+  }
+  state.counters["kept"] = static_cast<double>(kept.size());
+  state.SetBytesProcessed(state.iterations() * int64_t(8400) * 30 * 4);
+}
+BENCHMARK(BM_DecodeAndNms)
+    ->Args({0, 50})
+    ->Args({1, 50})
+    ->Args({30, 50})
+    ->Args({140, 50})
+    ->Args({140, 0})
+    ->Unit(benchmark::kMicrosecond);
+
+/// arg: width of the face in the picture, pixels.
+void BM_Align(benchmark::State& state) {
+  const Picture picture(1920, 1080);
+  const double scale = static_cast<double>(state.range(0)) / 112.;
+  const Affine map{{scale, 0.1 * scale, 400.3, -0.1 * scale, scale, 300.7}};
+  std::vector<float> memory(size_t(3) * 112 * 112);
+  Align align(112);
+  for (auto _ : state) {
+    align.warp(picture.view, map, kNormalisation, {memory.data(), 112, 112, PixelLayout::kNchw});
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * int64_t(112) * 112 * (12 + 12));
+}
+BENCHMARK(BM_Align)->Arg(40)->Arg(112)->Arg(400)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace face::cpu

@@ -11,6 +11,12 @@
 
 namespace face::cpu {
 
+/// Boxes side by side, as vectors read them. Not owned; longer by one vector than what is in use.
+struct NmsBoxes {
+  const float *x1, *y1, *x2, *y2, *area;
+  uint32_t* dead;  // all bits set: suppressed
+};
+
 /// Keeps the best of overlapping candidates.
 /// Threads: one per thread; run() uses the object's scratch and allocates only what `kept` grows.
 class Nms {
@@ -24,7 +30,7 @@ class Nms {
 
  private:
   std::vector<float> x1_, y1_, x2_, y2_, area_;
-  std::vector<uint8_t> dead_;
+  std::vector<uint32_t> dead_;
 };
 
 }  // namespace face::cpu
