@@ -118,7 +118,7 @@ Dims contiguous_strides(const Dims& dims) {
   return strides;
 }
 
-Array gather_elements(const Array& from, Dims dims, const Dims& strides, int64_t start) {
+Array gather_elements(const Array& from, const Dims& dims, const Dims& strides, int64_t start) {
   Array out = like(from, dims);
   for_each_offset(dims, strides, start,
                   [&](int64_t i, int64_t offset) { copy_element(from, offset, out, i); });

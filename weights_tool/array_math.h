@@ -25,7 +25,7 @@ void for_each_offset(const std::vector<int64_t>& dims, const std::vector<int64_t
 [[nodiscard]] std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& dims);
 
 /// The elements of `from` that `strides` lead to, in an array of `dims`.
-[[nodiscard]] onnx::Array gather_elements(const onnx::Array& from, std::vector<int64_t> dims,
+[[nodiscard]] onnx::Array gather_elements(const onnx::Array& from, const std::vector<int64_t>& dims,
                                           const std::vector<int64_t>& strides, int64_t start);
 
 /// Add, Sub, Mul or Div with broadcasting; integers are checked for overflow.
