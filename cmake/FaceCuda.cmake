@@ -1,0 +1,36 @@
+# FACE_USE_CUDA: whether the CUDA engine is compiled.
+#   FACE_CUDA=ON    compile it; nvcc is required
+#   FACE_CUDA=AUTO  compile it where nvcc and a GPU are found
+#   FACE_CUDA=OFF   do not
+# FACE_CUDA_ARCHITECTURES: "native" where a GPU is found, else everything the toolkit's release
+# covers; one architecture takes nvcc a minute or two, all of them ten.
+set(FACE_USE_CUDA OFF)
+if(FACE_CUDA STREQUAL "AUTO")
+  find_program(FACE_NVCC nvcc HINTS /usr/local/cuda/bin)
+  if(FACE_NVCC AND EXISTS /dev/nvidia0)
+    set(FACE_USE_CUDA ON)
+  endif()
+elseif(FACE_CUDA)
+  find_program(FACE_NVCC nvcc HINTS /usr/local/cuda/bin)
+  if(NOT FACE_NVCC)
+    message(FATAL_ERROR "FACE_CUDA=ON, but nvcc was not found: install the CUDA toolkit or add "
+                        "its bin folder to PATH")
+  endif()
+  set(FACE_USE_CUDA ON)
+endif()
+
+if(FACE_USE_CUDA)
+  if(NOT CMAKE_CUDA_COMPILER)
+    set(CMAKE_CUDA_COMPILER ${FACE_NVCC})
+  endif()
+  if(EXISTS /dev/nvidia0)
+    set(default_architectures native)
+  else()
+    set(default_architectures 75-real 80-real 86-real 89-real 90-real 100-real 120)
+  endif()
+  set(FACE_CUDA_ARCHITECTURES "${default_architectures}" CACHE STRING "GPU architectures")
+  set(CMAKE_CUDA_ARCHITECTURES ${FACE_CUDA_ARCHITECTURES})
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+endif()
+message(STATUS "CUDA engine: ${FACE_USE_CUDA}")
