@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+#include "engine/cpu/executor.h"
+
+#include <malloc.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "engine/cpu/arena.h"
+#include "engine/cpu/onednn_conv.h"
+#include "engine/cpu/selection.h"
+#include "engine/error.h"
+#include "kernels/cpu/conv_memory.h"
+
+namespace face::cpu {
+namespace {
+
+constexpr int kTimedBatch = 4;  // batches of this size decide; a larger one behaves alike
+
+size_t count(const Shape& s) { return size_t(s.channels) * s.height * s.width; }
+
+bool is_conv(const Op& op) {
+  return op.kind == OpKind::kConv || op.kind == OpKind::kFullyConnected;
+}
+
+[[noreturn]] void refuse(const std::string& reason) {
+  throw Error(ErrorKind::kInvalidArgument, "compile: " + reason);
+}
+
+Shape input_shape_of(const Network& network, const CompileOptions& options) {
+  constexpr int kDefaultSide = 640;
+  const Input& in = network.input;
+  const auto side = [](int wanted, int own) {
+    if (wanted != 0) return wanted;
+    return own != 0 ? own : kDefaultSide;
+  };
+  const Shape shape{network.tensors[in.tensor].channels, side(options.height, in.height),
+                    side(options.width, in.width)};
+  if (shape.height < 1 || shape.width < 1)
+    refuse("input of " + std::to_string(shape.height) + "x" + std::to_string(shape.width));
+  return shape;
+}
+
+/// One op, its layer and what it counts.
+struct Step {
+  const Op* op = nullptr;
+  std::unique_ptr<Layer> layer;
+  double gflop = 0;  // per image
+};
+
+class Executor final : public Executable {
+ public:
+  Executor(const Network& network, const ExecutorOptions& options);
+
+  [[nodiscard]] const Network& network() const override { return network_; }
+  [[nodiscard]] Shape input_shape() const override { return input_; }
+  [[nodiscard]] int max_batch() const override { return max_batch_; }
+  [[nodiscard]] Precision precision() const override { return precision_; }
+  [[nodiscard]] size_t activation_bytes() const override;
+  [[nodiscard]] size_t weight_bytes() const override;
+  void run(const float* input, int batch) override;
+  [[nodiscard]] std::span<const float> output(TensorId tensor) const override;
+  std::vector<LayerProfile> profile(const float* input, int batch) override;
+
+ private:
+  void allocate(const ExecutorOptions& options);
+  void prepare(const ExecutorOptions& options);
+  [[nodiscard]] ConvProblem problem(const Op& op) const;
+  [[nodiscard]] LayerShapes shapes_of(const Op& op) const;
+  [[nodiscard]] std::vector<Candidate> candidates(const Op& op,
+                                                  const ExecutorOptions& options) const;
+  [[nodiscard]] std::vector<Timing> time_op(const Op& op, const std::vector<Candidate>& candidates);
+  [[nodiscard]] float* place(TensorId id, int image) const;
+  void check_batch(int batch) const;
+  void load_input(const float* input, int first, int images);
+  void run_step(const Step& step, int first, int images) const;
+
+  const Network& network_;
+  Shape input_;
+  int max_batch_;
+  Precision precision_;
+  Parallel parallel_;
+  std::vector<Shape> shapes_;
+  ArenaPlan plan_;
+  int pass_ = 1;  // images that go through the arena together
+  AlignedFloats arena_;
+  std::vector<AlignedFloats> outputs_;  // by TensorId, of those that leave the network
+  AlignedFloats scratch_;
+  size_t output_floats_ = 0, scratch_floats_ = 0;
+  std::vector<Step> steps_;
+};
+
+Executor::Executor(const Network& network, const ExecutorOptions& options)
+    : network_(network),
+      input_(input_shape_of(network, options.compile)),
+      max_batch_(options.compile.max_batch),
+      precision_(resolve_precision(options.compile.precision)),
+      parallel_(openmp_parallel(team_size(options.compile))),
+      shapes_(infer_shapes(network, input_.height, input_.width)),
+      plan_(plan_arena(network, shapes_)) {
+  if (max_batch_ < 1) refuse("max_batch " + std::to_string(max_batch_));
+  allocate(options);
+  prepare(options);
+  ::malloc_trim(0);  // what trying the candidates took
+}
+
+void Executor::allocate(const ExecutorOptions& options) {
+  const size_t image_bytes = std::max<size_t>(plan_.floats, 1) * sizeof(float);
+  pass_ = static_cast<int>(
+      std::clamp<size_t>(options.arena_budget / image_bytes, 1, static_cast<size_t>(max_batch_)));
+  arena_ = aligned_zeros(plan_.floats * pass_);
+  const std::vector<bool> leaving = leaving_tensors(network_);
+  outputs_.resize(network_.tensors.size());
+  for (size_t id = 0; id < outputs_.size(); ++id) {
+    if (!leaving[id]) continue;
+    const size_t floats = round_to_line(count(shapes_[id]) * max_batch_);
+    outputs_[id] = aligned_zeros(floats);
+    output_floats_ += floats;
+  }
+}
+
+void Executor::prepare(const ExecutorOptions& options) {
+  std::vector<const Op*> convs;
+  std::vector<std::vector<Candidate>> ways;
+  std::vector<std::vector<Timing>> timings;
+  size_t weight_floats = 0;
+  for (const Op& op : network_.ops) {
+    if (!is_conv(op)) continue;
+    convs.push_back(&op);
+    ways.push_back(candidates(op, options));
+    timings.push_back(time_op(op, ways.back()));
+    weight_floats += op.weights.size();
+  }
+  const auto share = static_cast<size_t>(options.weight_share * weight_floats * sizeof(float));
+  const std::vector<size_t> chosen = choose(timings, std::max(share, options.weight_floor));
+  size_t conv = 0, scratch = 0;
+  for (const Op& op : network_.ops) {
+    Step step{&op, nullptr, 2e-9 * static_cast<double>(mac_count(op, shapes_))};
+    if (is_conv(op)) {
+      const std::string& name = timings[conv][chosen[conv]].name;
+      const auto way = std::find_if(ways[conv].begin(), ways[conv].end(),
+                                    [&](const Candidate& c) { return c.name == name; });
+      step.layer = way->make(problem(op));
+      ++conv;
+    } else {
+      step.layer = make_plain_layer(op, shapes_of(op));
+    }
+    scratch = std::max(scratch, step.layer->scratch_bytes(parallel_.threads));
+    steps_.push_back(std::move(step));
+  }
+  scratch_floats_ = round_to_line((scratch + 3) / 4);
+  scratch_ = aligned_zeros(scratch_floats_);
+}
+
+LayerShapes Executor::shapes_of(const Op& op) const {
+  return {shapes_[op.input], shapes_[op.output], pass_};
+}
+
+ConvProblem Executor::problem(const Op& op) const { return conv_problem(op, shapes_of(op)); }
+
+std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions& options) const {
+  std::vector<Candidate> all = conv_candidates(problem(op), precision_, parallel_.threads);
+  if (options.accept)
+    std::erase_if(all, [&](const Candidate& c) { return !options.accept(op, c.name); });
+  return all;
+}
+
+std::vector<Timing> Executor::time_op(const Op& op, const std::vector<Candidate>& candidates) {
+  const auto at = [&](TensorId id) { return id == kNoTensor ? nullptr : place(id, 0); };
+  const LayerMemory memory{at(op.input), at(op.addend), at(op.output)};
+  std::vector<Timing> timings = Tuner::shared().time(problem(op), precision_, candidates, memory,
+                                                     std::min(pass_, kTimedBatch), parallel_);
+  if (timings.empty())
+    throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
+  return timings;
+}
+
+float* Executor::place(TensorId id, int image) const {
+  if (outputs_[id] != nullptr) return outputs_[id].get() + image * count(shapes_[id]);
+  return arena_.get() + plan_.offset[id] * pass_;
+}
+
+size_t Executor::activation_bytes() const {
+  return (plan_.floats * pass_ + output_floats_ + scratch_floats_) * sizeof(float);
+}
+
+size_t Executor::weight_bytes() const {
+  size_t bytes = 0;
+  for (const Step& step : steps_) bytes += step.layer->weight_bytes();
+  return bytes;
+}
+
+void Executor::check_batch(int batch) const {
+  if (batch < 1 || batch > max_batch_)
+    throw Error(ErrorKind::kInvalidArgument,
+                "batch of " + std::to_string(batch) + ", want 1 to " + std::to_string(max_batch_));
+}
+
+/// (3, H, W) to (H, W, 3).
+void Executor::load_input(const float* input, int first, int images) {
+  const int channels = input_.channels, height = input_.height, width = input_.width;
+  const size_t plane = size_t(height) * width;
+  float* to = place(network_.input.tensor, first);
+  parallel_(images * height, [&](int task, int) {
+    const size_t image = task / height, y = task % height;
+    const float* row = input + (first + image) * channels * plane + y * width;
+    float* out = to + (image * plane + y * width) * channels;
+    for (int x = 0; x < width; ++x)
+      for (int c = 0; c < channels; ++c) out[size_t(x) * channels + c] = row[c * plane + x];
+  });
+}
+
+void Executor::run_step(const Step& step, int first, int images) const {
+  const float* addend = step.op->addend == kNoTensor ? nullptr : place(step.op->addend, first);
+  step.layer->run(place(step.op->input, first), addend, place(step.op->output, first), images,
+                  scratch_.get(), parallel_);
+}
+
+void Executor::run(const float* input, int batch) {
+  check_batch(batch);
+  for (int first = 0; first < batch; first += pass_) {
+    const int images = std::min(pass_, batch - first);
+    load_input(input, first, images);
+    for (const Step& step : steps_) run_step(step, first, images);
+  }
+}
+
+std::span<const float> Executor::output(TensorId tensor) const {
+  if (tensor < 0 || static_cast<size_t>(tensor) >= outputs_.size() || outputs_[tensor] == nullptr)
+    throw Error(ErrorKind::kInvalidArgument,
+                "tensor " + std::to_string(tensor) + " is no output of the network");
+  return {outputs_[tensor].get(), count(shapes_[tensor]) * max_batch_};
+}
+
+std::vector<LayerProfile> Executor::profile(const float* input, int batch) {
+  using Clock = std::chrono::steady_clock;
+  check_batch(batch);
+  std::vector<LayerProfile> rows{{"input", "plain", 0, 0}};
+  for (const Step& step : steps_)
+    rows.push_back({step.op->name, step.layer->name(), 0, step.gflop * batch});
+  for (int first = 0; first < batch; first += pass_) {
+    const int images = std::min(pass_, batch - first);
+    Clock::time_point before = Clock::now();
+    const auto lap = [&](LayerProfile& row) {
+      const Clock::time_point now = Clock::now();
+      row.milliseconds += std::chrono::duration<double, std::milli>(now - before).count();
+      before = now;
+    };
+    load_input(input, first, images);
+    lap(rows[0]);
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      run_step(steps_[i], first, images);
+      lap(rows[i + 1]);
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
+int team_size(const CompileOptions& options) {
+  if (options.threads < 0) refuse("threads " + std::to_string(options.threads));
+  return options.threads > 0 ? options.threads : omp_get_num_procs();
+}
+
+Precision resolve_precision(Precision precision) {
+  if (precision == Precision::kFp16)
+    refuse("precision fp16 is for CUDA; the CPU has fp32 and bf16");
+  if (precision != Precision::kAuto) return precision;
+  return has_native_bf16() ? Precision::kBf16 : Precision::kFp32;
+}
+
+std::unique_ptr<Executable> make_executor(const Network& network, const ExecutorOptions& options) {
+  return std::make_unique<Executor>(network, options);
+}
+
+}  // namespace face::cpu

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// engine/cpu/executor.h - runs a Network on the CPU, layer by layer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/backend.h"
+
+namespace face::cpu {
+
+struct ExecutorOptions {
+  CompileOptions compile;
+  /// Activations of one pass. A batch that would take more goes through in several passes: large
+  /// maps gain nothing from being computed together.
+  size_t arena_budget = size_t{64} << 20;
+  /// Packed weights: at most this share of their float32 size, and never below the floor. Winograd
+  /// weights are up to four times the size of plain ones.
+  double weight_share = 2.2;
+  size_t weight_floor = size_t{64} << 20;
+  /// For tests: candidates that it refuses are not tried.
+  std::function<bool(const Op& op, const std::string& candidate)> accept;
+};
+
+/// Threads the options ask for: those given, or the cores this process may use.
+[[nodiscard]] int team_size(const CompileOptions& options);
+
+/// kAuto becomes kBf16 where the CPU multiplies bfloat16 natively, else kFp32.
+/// Throws Error(kInvalidArgument) for kFp16.
+[[nodiscard]] Precision resolve_precision(Precision precision);
+
+/// `network` must be valid and outlive the result. Errors: kInvalidArgument - an option out of
+/// range or an input size that does not fit; kDevice - oneDNN failed, message names the op.
+[[nodiscard]] std::unique_ptr<Executable> make_executor(const Network& network,
+                                                        const ExecutorOptions& options);
+
+}  // namespace face::cpu

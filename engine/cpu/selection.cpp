@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+#include "engine/cpu/selection.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <sstream>
+
+#include "kernels/cpu/conv_memory.h"
+
+namespace face::cpu {
+namespace {
+
+constexpr size_t kWarmBytes = size_t{256} << 10;  // weights that stay in a core's cache
+constexpr size_t kEvictBytes = size_t{48} << 20;  // more than a last-level cache
+constexpr int kRuns = 3;
+constexpr double kHopeless = 2.0;  // times the best so far: no further runs
+constexpr double kTie = 1.03;
+
+std::string key_of(const ConvProblem& p, Precision precision,
+                   const std::vector<Candidate>& candidates, int batch, int threads) {
+  const ConvDesc& d = p.desc;
+  std::ostringstream key;
+  for (const int v : {d.in_channels,
+                      d.in_height,
+                      d.in_width,
+                      d.out_channels,
+                      d.out_height,
+                      d.out_width,
+                      d.groups,
+                      d.kernel_h,
+                      d.kernel_w,
+                      d.stride,
+                      p.stride_w,
+                      d.pad_top,
+                      d.pad_left,
+                      int(d.border_bias),
+                      int(d.has_addend),
+                      int(d.addend_upsampled),
+                      int(d.activation),
+                      int(p.sigmoid),
+                      int(precision),
+                      batch,
+                      threads})
+    key << v << ' ';
+  for (const Candidate& candidate : candidates) key << candidate.name << ' ';
+  return key.str();
+}
+
+size_t floats(int batch, int channels, int height, int width) {
+  return size_t(batch) * channels * height * width;
+}
+
+double run_ms(const Layer& layer, const LayerMemory& m, int batch, void* scratch,
+              const Parallel& parallel) {
+  const auto begin = std::chrono::steady_clock::now();
+  layer.run(m.input, m.addend, m.output, batch, scratch, parallel);
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin)
+      .count();
+}
+
+/// Numbers of a usual size, so that no candidate meets denormals another one did not.
+void fill(const ConvProblem& p, const LayerMemory& m, int batch) {
+  const ConvDesc& d = p.desc;
+  std::fill_n(m.input, floats(batch, d.in_channels, d.in_height, d.in_width), 0.5f);
+  if (m.addend == nullptr) return;
+  const int half = d.addend_upsampled ? 2 : 1;
+  std::fill_n(m.addend, floats(batch, d.out_channels, d.out_height / half, d.out_width / half),
+              0.5f);
+}
+
+}  // namespace
+
+struct Tuner::State {
+  std::mutex mutex;
+  std::map<std::string, std::vector<Timing>> known;
+
+  /// Reads a block larger than the caches, on every thread of the team.
+  static void evict(const AlignedFloats& block, const Parallel& parallel) {
+    const size_t count = kEvictBytes / sizeof(float), lines = count / 16;
+    std::atomic<float> sum{0.f};
+    const size_t part = lines / 64;
+    parallel(64, [&](int task, int) {
+      float local = 0.f;
+      for (size_t i = task * part; i < (task + 1) * part; ++i) local += block[i * 16];
+      sum.store(local, std::memory_order_relaxed);
+    });
+  }
+
+  static double best_ms(const Layer& layer, const LayerMemory& memory, int batch,
+                        const Parallel& parallel, const AlignedFloats& block, double best) {
+    const AlignedFloats scratch =
+        aligned_zeros(layer.scratch_bytes(parallel.threads) / sizeof(float) + 16);
+    double ms = run_ms(layer, memory, batch, scratch.get(), parallel);
+    for (int i = 0; i < kRuns && ms < kHopeless * best; ++i) {
+      if (layer.weight_bytes() > kWarmBytes) evict(block, parallel);
+      const double again = run_ms(layer, memory, batch, scratch.get(), parallel);
+      ms = i == 0 ? again : std::min(ms, again);  // the very first one met cold code and pages
+    }
+    return ms;
+  }
+
+  static std::vector<Timing> measure(const ConvProblem& problem,
+                                     const std::vector<Candidate>& candidates,
+                                     const LayerMemory& memory, int batch,
+                                     const Parallel& parallel) {
+    static const AlignedFloats block = aligned_zeros(kEvictBytes / sizeof(float));
+    std::vector<Timing> timings;
+    double best = std::numeric_limits<double>::infinity();
+    for (const Candidate& candidate : candidates) {
+      const auto layer = candidate.make(problem);
+      if (layer == nullptr) continue;
+      fill(problem, memory, batch);
+      const double ms = best_ms(*layer, memory, batch, parallel, block, best);
+      timings.push_back({candidate.name, ms, layer->weight_bytes()});
+      best = std::min(best, ms);
+    }
+    return timings;
+  }
+};
+
+Tuner::Tuner() : state_(std::make_unique<State>()) {}
+
+Tuner& Tuner::shared() {
+  static Tuner tuner;
+  return tuner;
+}
+
+std::vector<Timing> Tuner::time(const ConvProblem& problem, Precision precision,
+                                const std::vector<Candidate>& candidates, const LayerMemory& memory,
+                                int batch, const Parallel& parallel) {
+  const std::scoped_lock lock(state_->mutex);
+  const std::string key = key_of(problem, precision, candidates, batch, parallel.threads);
+  const auto found = state_->known.find(key);
+  if (found != state_->known.end()) return found->second;
+  return state_->known[key] = State::measure(problem, candidates, memory, batch, parallel);
+}
+
+namespace {
+
+size_t fastest(const std::vector<Timing>& timings) {
+  double best = std::numeric_limits<double>::infinity();
+  for (const Timing& t : timings) best = std::min(best, t.milliseconds);
+  size_t i = 0;
+  while (i + 1 < timings.size() && timings[i].milliseconds > kTie * best) ++i;
+  return i;
+}
+
+/// A step down from the current choice of one layer.
+struct Switch {
+  size_t layer = 0, to = 0;
+  double cost = std::numeric_limits<double>::infinity();  // ms per byte saved
+};
+
+Switch cheapest_switch(const std::vector<std::vector<Timing>>& layers,
+                       const std::vector<size_t>& chosen) {
+  Switch best;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const Timing& now = layers[i][chosen[i]];
+    for (size_t k = 0; k < layers[i].size(); ++k) {
+      const Timing& other = layers[i][k];
+      if (other.weight_bytes >= now.weight_bytes) continue;
+      const double cost = (other.milliseconds - now.milliseconds) /
+                          static_cast<double>(now.weight_bytes - other.weight_bytes);
+      if (cost < best.cost) best = {i, k, cost};
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+std::vector<size_t> choose(const std::vector<std::vector<Timing>>& layers, size_t weight_budget) {
+  std::vector<size_t> chosen;
+  size_t bytes = 0;
+  for (const auto& timings : layers) {
+    chosen.push_back(fastest(timings));
+    bytes += timings[chosen.back()].weight_bytes;
+  }
+  while (bytes > weight_budget) {
+    const Switch next = cheapest_switch(layers, chosen);
+    if (next.cost == std::numeric_limits<double>::infinity()) break;
+    bytes -= layers[next.layer][chosen[next.layer]].weight_bytes;
+    chosen[next.layer] = next.to;
+    bytes += layers[next.layer][next.to].weight_bytes;
+  }
+  return chosen;
+}
+
+}  // namespace face::cpu

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// engine/cpu/selection.h - which implementation computes which layer: timed on this machine.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/cpu/candidates.h"
+
+namespace face::cpu {
+
+/// Where a layer works in the network: timing happens in place.
+struct LayerMemory {
+  float* input = nullptr;
+  float* addend = nullptr;  // null without one
+  float* output = nullptr;
+};
+
+/// A candidate that was tried.
+struct Timing {
+  std::string name;
+  double milliseconds = 0;
+  size_t weight_bytes = 0;
+};
+
+/// Times candidates once per process for equal problems: by key of problem, precision, batch and
+/// team. Threads: all members are safe, one caller times at a time.
+class Tuner {
+ public:
+  /// The one of this process.
+  [[nodiscard]] static Tuner& shared();
+
+  /// Timings of `candidates` for `problem`, in the order given; those that cannot compute it are
+  /// left out. Weights too large for a core's cache are timed cold, as they are in a network.
+  /// Overwrites what `memory` points to.
+  [[nodiscard]] std::vector<Timing> time(const ConvProblem& problem, Precision precision,
+                                         const std::vector<Candidate>& candidates,
+                                         const LayerMemory& memory, int batch,
+                                         const Parallel& parallel);
+
+ private:
+  Tuner();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Index of the timing to take for each layer: the fastest, or, while their weights together are
+/// over `weight_budget` bytes, the smaller one that loses least time per byte saved.
+/// Among equals (within 3%) the first, which is the simplest.
+[[nodiscard]] std::vector<size_t> choose(const std::vector<std::vector<Timing>>& layers,
+                                         size_t weight_budget);
+
+}  // namespace face::cpu

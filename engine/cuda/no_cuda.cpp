@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// engine/cuda/no_cuda.cpp - make_cuda_backend() of builds without the CUDA engine.
+#include "engine/cuda/cuda_backend.h"
+#include "engine/error.h"
+
+namespace face {
+
+std::unique_ptr<Backend> make_cuda_backend(int index) {
+  throw Error(ErrorKind::kDevice, "cuda:" + std::to_string(index) +
+                                      ": this program was built without the CUDA engine; build it "
+                                      "with -DFACE_CUDA=ON where nvcc is installed");
+}
+
+}  // namespace face
