@@ -5,7 +5,7 @@
 Starts build/bin/face-worker on a free port, posts the photos of a folder from keep-alive clients,
 then scans the same photos, and prints a Markdown table. Needs the standard library alone.
 
-  bench/http.py --model small.fwp --photos ../shared/lfw_mini --clients 8 --requests 5000
+  bench/http_load.py --model small.fwp --photos ../shared/lfw_mini --clients 8 --requests 5000
 """
 
 import argparse
