@@ -8,5 +8,6 @@
 namespace face {
 
 void add_convert(CLI::App& app);
+void add_synth(CLI::App& app);
 
 }  // namespace face

@@ -11,6 +11,7 @@ int run(int argc, char** argv) {
   CLI::App app{"Converts SCRFD detectors and ArcFace recognisers from ONNX to a weight file."};
   app.require_subcommand(1);
   face::add_convert(app);
+  face::add_synth(app);
   CLI11_PARSE(app, argc, argv);
   return 0;
 }
