@@ -43,6 +43,9 @@ class Pack {
   /// 16 hex digits that change whenever a weight or the graph does.
   [[nodiscard]] virtual const std::string& fingerprint() const = 0;
   [[nodiscard]] virtual const std::filesystem::path& path() const = 0;
+  /// Gives the memory of the mapped file back once its weights have been packed: reading them
+  /// again is allowed and brings the pages back.
+  virtual void release_pages() const {}
 };
 
 /// Writes a weight file: to a temporary file beside `path`, synced, then renamed. The bytes depend

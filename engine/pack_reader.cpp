@@ -52,6 +52,9 @@ class Mapping {
     if (size_ > 0) ::munmap(data_, size_);
   }
   [[nodiscard]] Bytes bytes() const { return {static_cast<const std::byte*>(data_), size_}; }
+  void release_pages() const {
+    if (size_ > 0) ::madvise(data_, size_, MADV_DONTNEED);
+  }
 
  private:
   [[noreturn]] static void fail(const std::filesystem::path& path) {
@@ -309,6 +312,7 @@ class MappedPack final : public Pack {
   [[nodiscard]] const Provenance& provenance() const override { return provenance_; }
   [[nodiscard]] const std::string& fingerprint() const override { return fingerprint_; }
   [[nodiscard]] const std::filesystem::path& path() const override { return path_; }
+  void release_pages() const override { mapping_.release_pages(); }
 
  private:
   void load() {

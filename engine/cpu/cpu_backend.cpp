@@ -55,7 +55,9 @@ class CpuBackend final : public Backend {
 
   [[nodiscard]] std::unique_ptr<Pipeline> pipeline(std::shared_ptr<const Pack> pack,
                                                    const PipelineOptions& options) override {
-    return make_cpu_pipeline(*this, std::move(pack), options);
+    auto result = make_cpu_pipeline(*this, pack, options);
+    pack->release_pages();
+    return result;
   }
 
  private:
