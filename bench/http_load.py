@@ -122,20 +122,21 @@ def measure_worker(args, photos, bodies):
 
 
 def measure_scan(args, photos):
-    """CPU ms per photo of `scan`, start-up taken off by a scan of a single photo."""
-    def scan(chosen):
-        with tempfile.TemporaryDirectory() as folder:
-            for number, photo in enumerate(chosen):
-                os.symlink(photo, f"{folder}/{number:06}{photo.suffix}")
-            command = [args.worker, "scan", folder, "-o", f"{folder}/faces.jsonl", "--model",
-                       args.model, *args.flags]
-            process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-            _, status, usage = os.wait4(process.pid, 0)
-            if status != 0:
-                sys.exit(f"scan failed: {' '.join(command)}")
-            return usage.ru_utime + usage.ru_stime
-    many = [photos[number % len(photos)] for number in range(args.scan_photos)]
-    return (scan(many) - scan(many[:1])) / (len(many) - 1) * 1000
+    """CPU ms per photo of `scan`, from its first line of output on: start-up does not count."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(args.scan_photos):
+            photo = photos[number % len(photos)]
+            os.symlink(photo, f"{folder}/{number:06}{photo.suffix}")
+        output = pathlib.Path(folder) / "faces.jsonl"
+        command = [args.worker, "scan", folder, "-o", output, "--model", args.model, *args.flags]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (output.exists() and output.stat().st_size > 0):
+            time.sleep(0.005)
+        lines, before = output.read_bytes().count(b"\n"), cpu_seconds(process.pid)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status != 0:
+            sys.exit(f"scan failed: {command}")
+        return (usage.ru_utime + usage.ru_stime - before) / (args.scan_photos - lines) * 1000
 
 
 def main():

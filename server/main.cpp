@@ -21,6 +21,7 @@ int run(const face::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  face::limit_spinning(argv);
   face::tune_allocator();
   try {
     const face::ParsedConfig parsed = face::parse_config(argc, argv);

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "server/serve.h"
@@ -15,6 +16,13 @@ size_t resident_bytes() {
   size_t resident = 0;
   file >> total >> resident;
   return resident * size_t(::sysconf(_SC_PAGESIZE));
+}
+
+void limit_spinning(char** argv) {
+  constexpr const char* kVariable = "GOMP_SPINCOUNT";
+  constexpr const char* kShort = "1000";  // some microseconds
+  if (std::getenv(kVariable) != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  if (::setenv(kVariable, kShort, 1) == 0) ::execv("/proc/self/exe", argv);
 }
 
 void tune_allocator() {

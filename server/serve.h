@@ -22,6 +22,12 @@ namespace face {
 /// Bytes of memory that are resident now.
 [[nodiscard]] size_t resident_bytes();
 
+/// Starts this program anew, once, with GOMP_SPINCOUNT set: OpenMP's threads wait for each other by
+/// spinning, which takes several times the useful CPU time where the cores are shared with other
+/// work. The library reads the variable before main(). Does nothing where it, or OMP_WAIT_POLICY,
+/// is set.
+void limit_spinning(char** argv);
+
 /// Keeps freed memory from staying with the process: few arenas, large blocks given back.
 void tune_allocator();
 
