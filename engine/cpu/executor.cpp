@@ -25,6 +25,34 @@ bool is_conv(const Op& op) {
   return op.kind == OpKind::kConv || op.kind == OpKind::kFullyConnected;
 }
 
+/// Whether bfloat16 may compute an op. Layers that it hardly makes faster stay float32, for they
+/// cost accuracy all the same: those of few products per sum (depthwise, the first) and those whose
+/// numbers leave the network.
+bool takes_bf16(const Network& network, const std::vector<bool>& leaving, const Op& op) {
+  constexpr int kFewChannels = 16;
+  const int depth = network.tensors[op.input].channels / op.groups;
+  return depth >= kFewChannels && !leaving[op.output];
+}
+
+/// Smallest number of multiplications of a layer that bfloat16 computes: the cheapest layers, a
+/// small share of the work, stay float32 too. Each layer adds about the same error.
+uint64_t least_bf16_work(const Network& network, const std::vector<Shape>& shapes) {
+  constexpr double kSmallShare = 0.25;
+  std::vector<uint64_t> work;
+  uint64_t total = 0;
+  for (const Op& op : network.ops) {
+    work.push_back(mac_count(op, shapes));
+    total += work.back();
+  }
+  std::sort(work.begin(), work.end());
+  uint64_t sum = 0;
+  for (const uint64_t w : work) {
+    sum += w;
+    if (static_cast<double>(sum) > kSmallShare * static_cast<double>(total)) return w;
+  }
+  return 0;
+}
+
 [[noreturn]] void refuse(const std::string& reason) {
   throw Error(ErrorKind::kInvalidArgument, "compile: " + reason);
 }
@@ -69,6 +97,7 @@ class Executor final : public Executable {
   void prepare(const ExecutorOptions& options);
   [[nodiscard]] ConvProblem problem(const Op& op) const;
   [[nodiscard]] LayerShapes shapes_of(const Op& op) const;
+  [[nodiscard]] Precision precision_for(const Op& op) const;
   [[nodiscard]] std::vector<Candidate> candidates(const Op& op,
                                                   const ExecutorOptions& options) const;
   [[nodiscard]] std::vector<Timing> time_op(const Op& op, const std::vector<Candidate>& candidates);
@@ -84,7 +113,9 @@ class Executor final : public Executable {
   Parallel parallel_;
   std::vector<Shape> shapes_;
   ArenaPlan plan_;
-  int pass_ = 1;  // images that go through the arena together
+  std::vector<bool> leaving_;
+  uint64_t least_work_;  // of a layer that bfloat16 may compute
+  int pass_ = 1;         // images that go through the arena together
   AlignedFloats arena_;
   std::vector<AlignedFloats> outputs_;  // by TensorId, of those that leave the network
   AlignedFloats scratch_;
@@ -99,7 +130,9 @@ Executor::Executor(const Network& network, const ExecutorOptions& options)
       precision_(resolve_precision(options.compile.precision)),
       parallel_(openmp_parallel(team_size(options.compile))),
       shapes_(infer_shapes(network, input_.height, input_.width)),
-      plan_(plan_arena(network, shapes_)) {
+      plan_(plan_arena(network, shapes_)),
+      leaving_(leaving_tensors(network)),
+      least_work_(least_bf16_work(network, shapes_)) {
   if (max_batch_ < 1) refuse("max_batch " + std::to_string(max_batch_));
   allocate(options);
   prepare(options);
@@ -111,10 +144,9 @@ void Executor::allocate(const ExecutorOptions& options) {
   pass_ = static_cast<int>(
       std::clamp<size_t>(options.arena_budget / image_bytes, 1, static_cast<size_t>(max_batch_)));
   arena_ = aligned_zeros(plan_.floats * pass_);
-  const std::vector<bool> leaving = leaving_tensors(network_);
   outputs_.resize(network_.tensors.size());
   for (size_t id = 0; id < outputs_.size(); ++id) {
-    if (!leaving[id]) continue;
+    if (!leaving_[id]) continue;
     const size_t floats = round_to_line(count(shapes_[id]) * max_batch_);
     outputs_[id] = aligned_zeros(floats);
     output_floats_ += floats;
@@ -158,10 +190,15 @@ LayerShapes Executor::shapes_of(const Op& op) const {
   return {shapes_[op.input], shapes_[op.output], pass_};
 }
 
+Precision Executor::precision_for(const Op& op) const {
+  const bool bf16 = takes_bf16(network_, leaving_, op) && mac_count(op, shapes_) >= least_work_;
+  return bf16 ? precision_ : Precision::kFp32;
+}
+
 ConvProblem Executor::problem(const Op& op) const { return conv_problem(op, shapes_of(op)); }
 
 std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions& options) const {
-  std::vector<Candidate> all = conv_candidates(problem(op), precision_, parallel_.threads);
+  std::vector<Candidate> all = conv_candidates(problem(op), precision_for(op), parallel_.threads);
   if (options.accept)
     std::erase_if(all, [&](const Candidate& c) { return !options.accept(op, c.name); });
   return all;
@@ -170,8 +207,8 @@ std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions&
 std::vector<Timing> Executor::time_op(const Op& op, const std::vector<Candidate>& candidates) {
   const auto at = [&](TensorId id) { return id == kNoTensor ? nullptr : place(id, 0); };
   const LayerMemory memory{at(op.input), at(op.addend), at(op.output)};
-  std::vector<Timing> timings = Tuner::shared().time(problem(op), precision_, candidates, memory,
-                                                     std::min(pass_, kTimedBatch), parallel_);
+  std::vector<Timing> timings = Tuner::shared().time(
+      problem(op), precision_for(op), candidates, memory, std::min(pass_, kTimedBatch), parallel_);
   if (timings.empty())
     throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
   return timings;
