@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// engine/image/webp_decoder.cpp - libwebp, fed in slices so that the deadline can be kept.
+// engine/image/webp_decoder.cpp - libwebp, fed in slices so that the deadline can be kept, and with
+// the frame alone: the alpha plane is dropped anyway, and where memory ends while it is decoded,
+// libwebp 1.2 frees a pointer that it never had.
 #include <webp/decode.h>
 
 #include <algorithm>
@@ -21,6 +23,7 @@ struct DecoderDeleter {
 
 [[noreturn]] void fail(VP8StatusCode status) {
   switch (status) {
+    case VP8_STATUS_USER_ABORT:  // its output stage found no memory
     case VP8_STATUS_OUT_OF_MEMORY:
       throw Error(ErrorKind::kBusy, "out of memory for a WebP");
     case VP8_STATUS_SUSPENDED:
@@ -31,6 +34,13 @@ struct DecoderDeleter {
     default:
       bad_image("WebP", "broken picture data");
   }
+}
+
+/// libwebp 1.2 does not survive every failed allocation of its lossless decoder, so ask before it
+/// does whether the memory is there.
+void require_memory(size_t bytes) {
+  const std::unique_ptr<uint8_t[]> probe(new (std::nothrow) uint8_t[bytes]);
+  if (!probe) fail(VP8_STATUS_OUT_OF_MEMORY);
 }
 
 void check_features(Bytes bytes, const ImageInfo& info) {
@@ -45,10 +55,12 @@ void check_features(Bytes bytes, const ImageInfo& info) {
 
 }  // namespace
 
-Image decode_webp(Bytes bytes, const ImageInfo& info, const ImageLimits& limits) {
+Image decode_webp(Bytes file, const ImageInfo& info, const ImageLimits& limits) {
+  const Bytes bytes = webp_frame(file, limits);
   const Deadline deadline(limits.deadline);
   check_features(bytes, info);
   Image stored(info.width, info.height);
+  require_memory(info.decode_bytes - stored.size_bytes() - 4096);  // rounding of allocators
   const std::unique_ptr<WebPIDecoder, DecoderDeleter> decoder(
       WebPINewRGB(MODE_RGB, stored.data(), stored.size_bytes(), 3 * info.width));
   if (!decoder) fail(VP8_STATUS_OUT_OF_MEMORY);

@@ -34,11 +34,13 @@ class Walk {
       chunk(at, bytes_.subspan(at + kChunkHeader, length));
       at = std::min(bytes_.size(), at + kChunkHeader + length + length % 2);
     }
-    if (!frame_seen_) bad_image("WebP", "no picture data");
+    if (frame_.empty()) bad_image("WebP", "no picture data");
     info_.decode_bytes = rgb_bytes(info_) + library_bytes();
     if (info_.orientation >= 5) info_.decode_bytes += rgb_bytes(info_);
     return info_;
   }
+
+  [[nodiscard]] Bytes frame() const { return frame_; }
 
  private:
   void chunk(size_t at, Bytes body) {
@@ -50,10 +52,9 @@ class Walk {
       exif_seen_ = true;
       info_.orientation = exif_orientation(strip_exif_prefix(body));
     }
-    if (is("ALPH")) alpha_seen_ = true;
-    if (frame_seen_) return;
-    if (is("VP8 ")) lossy(body);
-    if (is("VP8L")) lossless(body);
+    if (!frame_.empty() || (!is("VP8 ") && !is("VP8L"))) return;
+    is("VP8L") ? lossless(body) : lossy(body);
+    frame_ = bytes_.subspan(at, kChunkHeader + body.size());
   }
 
   void lossy(Bytes body) {
@@ -74,28 +75,31 @@ class Walk {
     check_size("WebP", width, height, limits_);
     info_.width = static_cast<int>(width);
     info_.height = static_cast<int>(height);
-    frame_seen_ = true;
   }
 
-  /// Lossless pictures and alpha planes are held as 4-byte pixels with three quarter-size
-  /// transform images; lossy ones as rows of macroblocks.
+  /// Lossless pictures are held as 4-byte pixels with three quarter-size transform images; lossy
+  /// ones as rows of macroblocks.
   [[nodiscard]] size_t library_bytes() const {
     const size_t pixels = size_t(info_.width) * info_.height;
-    size_t total = kFixedBytes;
-    if (lossless_ || alpha_seen_) total += pixels * 5 + size_t(256) * info_.width;
-    if (alpha_seen_) total += pixels;
-    if (!lossless_) total += (size_t(info_.width) / 16 + 2) * kBytesPerMacroblock;
-    return total;
+    if (lossless_) return kFixedBytes + pixels * 5 + size_t(256) * info_.width;
+    return kFixedBytes + (size_t(info_.width) / 16 + 2) * kBytesPerMacroblock;
   }
 
   const ImageLimits& limits_;
   Bytes bytes_;
   ImageInfo info_{.format = ImageFormat::kWebp};
-  bool frame_seen_ = false, lossless_ = false, alpha_seen_ = false, exif_seen_ = false;
+  Bytes frame_;
+  bool lossless_ = false, exif_seen_ = false;
 };
 
 }  // namespace
 
 ImageInfo probe_webp(Bytes bytes, const ImageLimits& limits) { return Walk(bytes, limits).run(); }
+
+Bytes webp_frame(Bytes bytes, const ImageLimits& limits) {
+  Walk walk(bytes, limits);
+  (void)walk.run();
+  return walk.frame();
+}
 
 }  // namespace face::image

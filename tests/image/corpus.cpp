@@ -64,10 +64,9 @@ void refuse(Verdict& verdict, const Error& error) {
   verdict.kind = refusal ? Verdict::Kind::kRefused : Verdict::Kind::kFault;
 }
 
-Verdict decode(const std::vector<uint8_t>& bytes) {
+Verdict decode(const std::vector<uint8_t>& bytes, const ImageLimits& limits) {
   constexpr double kMb = 1 << 20;
   Verdict verdict;
-  const ImageLimits limits;
   const double start = cpu_ms();
   heap_start();
   try {
@@ -127,8 +126,9 @@ void add(CorpusResult& result, const Row& row, const Verdict& verdict) {
 
 CorpusResult run_corpus(const CorpusOptions& options) {
   CorpusResult result;
+  const ImageLimits limits{.deadline = options.deadline};
   for (const Row& row : read_rows(options.folder / "SOURCES.tsv")) {
-    const Verdict verdict = decode(read_file(options.folder / row.path));
+    const Verdict verdict = decode(read_file(options.folder / row.path), limits);
     add(result, row, verdict);
     const std::string fault = judge(row, verdict, options);
     if (!fault.empty()) result.faults.push_back(fault + ": " + line(row, verdict));

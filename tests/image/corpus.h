@@ -2,17 +2,21 @@
 // tests/image/corpus.h - runs the decoders over a folder described by SOURCES.tsv.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include "engine/image.h"
 
 namespace face::test {
 
 struct CorpusOptions {
   std::filesystem::path folder;
   double max_cpu_ms = 300;
-  double max_extra_mb = 64;  // beyond the ticket
-  bool verbose = false;      // a line per file
+  double max_extra_mb = 64;                                     // beyond the ticket
+  std::chrono::milliseconds deadline = ImageLimits{}.deadline;  // of the decoders, wall time
+  bool verbose = false;                                         // a line per file
 };
 
 struct CorpusResult {
