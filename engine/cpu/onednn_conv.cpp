@@ -150,7 +150,7 @@ OnednnConv::OnednnConv(const ConvProblem& problem, Fusion fusion, bool bf16, int
 void OnednnConv::pack(const PrimitiveDesc& pd, const float* weights) {
   const auto plain = d_.groups == 1 ? memory::format_tag::oihw : memory::format_tag::goihw;
   memory from({weight_dims(d_), memory::data_type::f32, plain}, cpu_engine(),
-                    const_cast<float*>(weights));  // read only
+              const_cast<float*>(weights));  // read only
   weight_bytes_ = pd.weights_desc().get_size();
   packed_ = aligned_zeros((weight_bytes_ + 3) / 4);
   memory to(pd.weights_desc(), cpu_engine(), packed_.get());
