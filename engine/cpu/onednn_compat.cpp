@@ -9,51 +9,52 @@ namespace {
 
 using Conv = dnnl::convolution_forward;
 
-#if DNNL_VERSION_MAJOR >= 3
-
-Conv::primitive_desc describe(const dnnl::engine& engine, const ConvSpec& s) {
-  const auto kind = dnnl::prop_kind::forward_inference;
-  const auto algorithm = dnnl::algorithm::convolution_direct;
-  if (s.bias.get_ndims() == 0) {
-    return {engine,    kind,        algorithm, s.input,      s.weights, s.output,
-            s.strides, s.pad_begin, s.pad_end, s.attributes, true};
-  }
-  return {engine,   kind,      algorithm,   s.input,   s.weights,    s.bias,
-          s.output, s.strides, s.pad_begin, s.pad_end, s.attributes, true};
-}
-
-#else
-
-Conv::primitive_desc describe(const dnnl::engine& engine, const ConvSpec& s) {
-  const auto kind = dnnl::prop_kind::forward_inference;
-  const auto algorithm = dnnl::algorithm::convolution_direct;
-  if (s.bias.data.ndims == 0) {
-    const Conv::desc desc(kind, algorithm, s.input, s.weights, s.output, s.strides, s.pad_begin,
-                          s.pad_end);
-    return {desc, s.attributes, engine, true};
-  }
-  const Conv::desc desc(kind, algorithm, s.input, s.weights, s.bias, s.output, s.strides,
-                        s.pad_begin, s.pad_end);
-  return {desc, s.attributes, engine, true};
-}
-
-#endif
-
 bool is_slow(std::string_view implementation) {
   return implementation.find("ref") != std::string_view::npos ||
          implementation.find("gemm:") != std::string_view::npos;
 }
 
-}  // namespace
-
-std::optional<Conv::primitive_desc> find_convolution(const dnnl::engine& engine,
-                                                     const ConvSpec& spec) {
-  Conv::primitive_desc found = describe(engine, spec);
+std::optional<Conv::primitive_desc> first_fast(Conv::primitive_desc found) {
   if (found.get(true) == nullptr) return std::nullopt;
   while (is_slow(found.impl_info_str()))
     if (!found.next_impl()) return std::nullopt;
   return found;
 }
+
+}  // namespace
+
+#if DNNL_VERSION_MAJOR >= 3
+
+std::optional<Conv::primitive_desc> find_convolution(const dnnl::engine& engine,
+                                                     const ConvSpec& s) {
+  const auto kind = dnnl::prop_kind::forward_inference;
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+  if (s.bias.get_ndims() == 0) {
+    return first_fast({engine, kind, algorithm, s.input, s.weights, s.output, s.strides,
+                       s.pad_begin, s.pad_end, s.attributes, true});
+  }
+  return first_fast({engine, kind, algorithm, s.input, s.weights, s.bias, s.output, s.strides,
+                     s.pad_begin, s.pad_end, s.attributes, true});
+}
+
+#else
+
+// next_impl() of 2.x still reads the descriptor it was made from: it has to outlive the search.
+std::optional<Conv::primitive_desc> find_convolution(const dnnl::engine& engine,
+                                                     const ConvSpec& s) {
+  const auto kind = dnnl::prop_kind::forward_inference;
+  const auto algorithm = dnnl::algorithm::convolution_direct;
+  if (s.bias.data.ndims == 0) {
+    const Conv::desc desc(kind, algorithm, s.input, s.weights, s.output, s.strides, s.pad_begin,
+                          s.pad_end);
+    return first_fast({desc, s.attributes, engine, true});
+  }
+  const Conv::desc desc(kind, algorithm, s.input, s.weights, s.bias, s.output, s.strides,
+                        s.pad_begin, s.pad_end);
+  return first_fast({desc, s.attributes, engine, true});
+}
+
+#endif
 
 void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha, float beta) {
 #if DNNL_VERSION_MAJOR >= 3
