@@ -8,6 +8,8 @@
 namespace face {
 
 void add_convert(CLI::App& app);
+void add_inspect(CLI::App& app);
 void add_synth(CLI::App& app);
+void add_verify(CLI::App& app);
 
 }  // namespace face

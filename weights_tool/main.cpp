@@ -11,7 +11,9 @@ int run(int argc, char** argv) {
   CLI::App app{"Converts SCRFD detectors and ArcFace recognisers from ONNX to a weight file."};
   app.require_subcommand(1);
   face::add_convert(app);
+  face::add_inspect(app);
   face::add_synth(app);
+  face::add_verify(app);
   CLI11_PARSE(app, argc, argv);
   return 0;
 }
