@@ -40,7 +40,14 @@ struct CompileOptions {
   int height = 0, width = 0;  // input size; 0: the network's own, or 640 for a detector
   int threads = 0;            // CPU: 0 takes every core this process may use
   bool use_cudnn = true;      // CUDA only
+  /// CPU only: a file that keeps the timings by which implementations are chosen, so that the next
+  /// start need not measure; empty: none. Usually timing_path_of() the weight file.
+  std::string timing_path = {};
 };
+/// Where timings of a weight file's layers are kept: beside it.
+[[nodiscard]] inline std::string timing_path_of(const Pack& pack) {
+  return pack.path().string() + ".timings";
+}
 
 /// Time of one op in the last profiled run.
 struct LayerProfile {

@@ -156,7 +156,8 @@ void CpuPipeline::compile(Backend& backend) {
   CompileOptions compile{.precision = Precision::kFp32,
                          .max_batch = options_.max_batch,
                          .threads = options_.threads,
-                         .use_cudnn = options_.use_cudnn};
+                         .use_cudnn = options_.use_cudnn,
+                         .timing_path = timing_path_of(*pack_)};
   for (int size : options_.det_sizes) {
     compile.height = compile.width = size;
     const uint32_t first = passes_.empty() ? 0 : passes_.back().end_index();

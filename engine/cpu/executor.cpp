@@ -158,6 +158,8 @@ void Executor::prepare(const ExecutorOptions& options) {
   std::vector<std::vector<Candidate>> ways;
   std::vector<std::vector<Timing>> timings;
   size_t weight_floats = 0;
+  const std::string& timing_path = options.compile.timing_path;
+  if (!timing_path.empty()) Tuner::shared().load(timing_path);
   for (const Op& op : network_.ops) {
     if (!is_conv(op)) continue;
     convs.push_back(&op);
@@ -165,6 +167,7 @@ void Executor::prepare(const ExecutorOptions& options) {
     timings.push_back(time_op(op, ways.back()));
     weight_floats += op.weights.size();
   }
+  if (!timing_path.empty()) Tuner::shared().save(timing_path);
   const auto share = static_cast<size_t>(options.weight_share * weight_floats * sizeof(float));
   const std::vector<size_t> chosen = choose(timings, std::max(share, options.weight_floor));
   size_t conv = 0, scratch = 0;

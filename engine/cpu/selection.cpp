@@ -9,6 +9,7 @@
 #include <mutex>
 #include <sstream>
 
+#include "engine/cpu/timing_file.h"
 #include "kernels/cpu/conv_memory.h"
 
 namespace face::cpu {
@@ -16,7 +17,7 @@ namespace {
 
 constexpr size_t kWarmBytes = size_t{256} << 10;  // weights that stay in a core's cache
 constexpr size_t kEvictBytes = size_t{48} << 20;  // more than a last-level cache
-constexpr int kRuns = 3;
+constexpr int kRuns = 4;
 constexpr double kHopeless = 2.0;  // times the best so far: no further runs
 constexpr double kTie = 1.03;
 
@@ -76,7 +77,8 @@ void fill(const ConvProblem& p, const LayerMemory& m, int batch) {
 
 struct Tuner::State {
   std::mutex mutex;
-  std::map<std::string, std::vector<Timing>> known;
+  TimingTable known;
+  bool measured = false;  // something that no file holds
 
   /// Reads a block larger than the caches, on every thread of the team.
   static void evict(const AlignedFloats& block, const Parallel& parallel) {
@@ -90,34 +92,50 @@ struct Tuner::State {
     });
   }
 
-  static double best_ms(const Layer& layer, const LayerMemory& memory, int batch,
-                        const Parallel& parallel, const AlignedFloats& block, double best) {
-    const AlignedFloats scratch =
-        aligned_zeros(layer.scratch_bytes(parallel.threads) / sizeof(float) + 16);
-    double ms = run_ms(layer, memory, batch, scratch.get(), parallel);
-    for (int i = 0; i < kRuns && ms < kHopeless * best; ++i) {
-      if (layer.weight_bytes() > kWarmBytes) evict(block, parallel);
-      const double again = run_ms(layer, memory, batch, scratch.get(), parallel);
-      ms = i == 0 ? again : std::min(ms, again);  // the very first one met cold code and pages
+  /// A candidate ready to run, and its best time so far.
+  struct Contender {
+    std::unique_ptr<Layer> layer;
+    Timing timing;
+  };
+
+  static std::vector<Contender> contenders(const ConvProblem& problem,
+                                           const std::vector<Candidate>& candidates) {
+    std::vector<Contender> result;
+    for (const Candidate& candidate : candidates) {
+      auto layer = candidate.make(problem);
+      if (layer == nullptr) continue;
+      const size_t bytes = layer->weight_bytes();
+      result.push_back(
+          {std::move(layer), {candidate.name, std::numeric_limits<double>::infinity(), bytes}});
     }
-    return ms;
+    return result;
   }
 
+  /// In rounds, so that what disturbs the machine for a while disturbs all of them.
   static std::vector<Timing> measure(const ConvProblem& problem,
                                      const std::vector<Candidate>& candidates,
                                      const LayerMemory& memory, int batch,
                                      const Parallel& parallel) {
     static const AlignedFloats block = aligned_zeros(kEvictBytes / sizeof(float));
-    std::vector<Timing> timings;
+    std::vector<Contender> field = contenders(problem, candidates);
+    size_t scratch_bytes = 0;
+    for (const Contender& c : field)
+      scratch_bytes = std::max(scratch_bytes, c.layer->scratch_bytes(parallel.threads));
+    const AlignedFloats scratch = aligned_zeros(scratch_bytes / sizeof(float) + 16);
     double best = std::numeric_limits<double>::infinity();
-    for (const Candidate& candidate : candidates) {
-      const auto layer = candidate.make(problem);
-      if (layer == nullptr) continue;
-      fill(problem, memory, batch);
-      const double ms = best_ms(*layer, memory, batch, parallel, block, best);
-      timings.push_back({candidate.name, ms, layer->weight_bytes()});
-      best = std::min(best, ms);
+    for (int round = 0; round <= kRuns; ++round) {
+      for (Contender& c : field) {
+        if (round > 1 && c.timing.milliseconds > kHopeless * best) continue;
+        fill(problem, memory, batch);
+        if (c.timing.weight_bytes > kWarmBytes) evict(block, parallel);
+        const double ms = run_ms(*c.layer, memory, batch, scratch.get(), parallel);
+        if (round == 0) continue;  // met cold code and pages
+        c.timing.milliseconds = std::min(c.timing.milliseconds, ms);
+        best = std::min(best, ms);
+      }
     }
+    std::vector<Timing> timings;
+    for (Contender& c : field) timings.push_back(std::move(c.timing));
     return timings;
   }
 };
@@ -136,7 +154,20 @@ std::vector<Timing> Tuner::time(const ConvProblem& problem, Precision precision,
   const std::string key = key_of(problem, precision, candidates, batch, parallel.threads);
   const auto found = state_->known.find(key);
   if (found != state_->known.end()) return found->second;
+  state_->measured = true;
   return state_->known[key] = State::measure(problem, candidates, memory, batch, parallel);
+}
+
+void Tuner::load(const std::string& path) {
+  TimingTable table = read_timings(path, machine_line());
+  const std::scoped_lock lock(state_->mutex);
+  state_->known.merge(table);
+}
+
+void Tuner::save(const std::string& path) {
+  const std::scoped_lock lock(state_->mutex);
+  if (!state_->measured) return;
+  state_->measured = !write_timings(path, machine_line(), state_->known);
 }
 
 namespace {

@@ -39,6 +39,11 @@ class Tuner {
                                          const LayerMemory& memory, int batch,
                                          const Parallel& parallel);
 
+  /// Takes over what earlier processes measured on this machine: timing_file.h.
+  void load(const std::string& path);
+  /// Writes all that is known to `path` if anything was measured since the last load() or save().
+  void save(const std::string& path);
+
  private:
   Tuner();
   struct State;

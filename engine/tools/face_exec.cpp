@@ -110,7 +110,8 @@ void run(const Arguments& a) {
                                                      .max_batch = static_cast<int>(input.shape[0]),
                                                      .height = static_cast<int>(input.shape[2]),
                                                      .width = static_cast<int>(input.shape[3]),
-                                                     .threads = a.threads});
+                                                     .threads = a.threads,
+                                                     .timing_path = timing_path_of(*pack)});
   const auto end = std::chrono::steady_clock::now();
   pack->release_pages();
   print_header(*backend, *executable,

@@ -14,6 +14,9 @@
 
 namespace face::cpu {
 
+/// Raised whenever the kernels' speed changes: timings of an older revision are not used.
+constexpr int kConvRevision = 1;
+
 /// Builds of the kernels. kWide16OnAvx2 computes with 16-lane vectors on AVX2 registers: slow, it
 /// exists so that the code of kAvx512 can be tested on machines without AVX-512.
 enum class ConvIsa { kBaseline, kAvx2, kAvx512, kWide16OnAvx2 };
