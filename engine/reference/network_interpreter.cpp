@@ -65,17 +65,32 @@ void for_window(const Op& op, const Shape& in, int y, int x, const F& visit) {
   }
 }
 
-double convolve(const Op& op, const Values& in, int out_channels, int c, int y, int x) {
-  const int group_in = in.shape.channels / op.groups;
-  const int first = c / (out_channels / op.groups) * group_in;
-  double sum = 0;
-  for (int i = 0; i < group_in; ++i) {
-    const float* w = &op.weights[(size_t(c) * group_in + i) * op.kernel_h * op.kernel_w];
-    for_window(op, in.shape, y, x, [&](int iy, int ix, int ky, int kx) {
-      sum += in.at(first + i, iy, ix) * w[ky * op.kernel_w + kx];
-    });
+/// plane += weight * input, where the input is shifted by tap (ky, kx) of the window.
+void add_tap(const Op& op, const Shape& in, const double* channel, int ky, int kx, double weight,
+             const Shape& out, double* plane) {
+  for (int y = 0; y < out.height; ++y) {
+    const int iy = y * op.stride_h - op.pad_top + ky;
+    if (iy < 0 || iy >= in.height) continue;
+    const int left = kx - op.pad_left;
+    const int first = left < 0 ? (-left + op.stride_w - 1) / op.stride_w : 0;
+    const int last = std::min(out.width, (in.width - left + op.stride_w - 1) / op.stride_w);
+    const double* from = channel + size_t(iy) * in.width;
+    double* to = plane + size_t(y) * out.width;
+    for (int x = first; x < last; ++x) to[x] += weight * from[x * op.stride_w + left];
   }
-  return sum;
+}
+
+/// All pixels of output channel `c`, without bias.
+void convolve(const Op& op, const Values& in, const Shape& out, int c, double* plane) {
+  const int group_in = in.shape.channels / op.groups, taps = op.kernel_h * op.kernel_w;
+  const int first = c / (out.channels / op.groups) * group_in;
+  std::fill_n(plane, size_t(out.height) * out.width, 0.0);
+  for (int i = 0; i < group_in; ++i) {
+    const double* channel = &in.data[size_t(first + i) * in.shape.height * in.shape.width];
+    for (int tap = 0; tap < taps; ++tap)
+      add_tap(op, in.shape, channel, tap / op.kernel_w, tap % op.kernel_w,
+              op.weights[(size_t(c) * group_in + i) * taps + tap], out, plane);
+  }
 }
 
 double fully_connected(const Op& op, const Values& in, int c) {
@@ -111,12 +126,13 @@ double average_pool(const Op& op, const Values& in, int c, int y, int x) {
   return sum / counted(op, in.shape, y, x, inside);
 }
 
+/// `convolved` is the convolution's sum at this pixel; other kinds ignore it.
 double before_activation(const Op& op, const Values& in, const Values* addend, int channels, int c,
-                         int y, int x) {
+                         int y, int x, double convolved) {
   const double extra = addend_at(op, addend, c, y, x);
   switch (op.kind) {
     case OpKind::kConv:
-      return convolve(op, in, channels, c, y, x) + bias_at(op, c, y, x, in.shape, channels) + extra;
+      return convolved + bias_at(op, c, y, x, in.shape, channels) + extra;
     case OpKind::kFullyConnected:
       return fully_connected(op, in, c) + bias_at(op, c, y, x, in.shape, channels);
     case OpKind::kMaxPool:
@@ -138,11 +154,13 @@ double before_activation(const Op& op, const Values& in, const Values* addend, i
 void run_op(const Op& op, const Values& in, const Values* addend, Values& out) {
   const Shape& shape = out.shape;
   parallel_for(shape.channels, [&](int c) {
-    double* row = &out.data[size_t(c) * shape.height * shape.width];
+    double* plane = &out.data[size_t(c) * shape.height * shape.width];
+    if (op.kind == OpKind::kConv) convolve(op, in, shape, c, plane);
     for (int y = 0; y < shape.height; ++y) {
       for (int x = 0; x < shape.width; ++x) {
-        const double value = before_activation(op, in, addend, shape.channels, c, y, x);
-        row[y * shape.width + x] = activate(op, c, value);
+        double& value = plane[y * shape.width + x];
+        value = before_activation(op, in, addend, shape.channels, c, y, x, value);
+        value = activate(op, c, value);
       }
     }
   });

@@ -48,22 +48,42 @@ Axis make_axis(const Call& call, const Values& x, const Dims& kernel, size_t a) 
   return axis;
 }
 
-/// out[y][x] += w * in at tap (ky, kx), where the tap lies inside the input.
-void add_tap(const Axis& h, const Axis& v, double w, int64_t ky, int64_t kx, const double* in,
+/// Output pixels [first, last) whose tap `k` lies inside the input.
+struct Range {
+  int64_t first = 0, last = 0;
+};
+
+std::vector<Range> inside_ranges(const Axis& axis) {
+  std::vector<Range> ranges;
+  for (int64_t k = 0; k < axis.kernel; ++k) {
+    Range r{0, axis.out};
+    while (r.first < r.last && !axis.inside(axis.position(r.first, k))) ++r.first;
+    while (r.first < r.last && !axis.inside(axis.position(r.last - 1, k))) --r.last;
+    ranges.push_back(r);
+  }
+  return ranges;
+}
+
+/// out[x] += w * in[position of x] for the pixels of `range`.
+void add_row(const Axis& h, const Range& range, int64_t kx, double w, const double* in,
              double* out) {
-  int64_t first = 0, last = h.out;
   const int64_t left = h.position(0, kx);
-  while (first < last && !h.inside(h.position(first, kx))) ++first;
-  while (first < last && !h.inside(h.position(last - 1, kx))) --last;
+  if (h.stride == 1)
+    for (int64_t x = range.first; x < range.last; ++x) out[x] += w * in[x + left];
+  else
+    for (int64_t x = range.first; x < range.last; ++x) out[x] += w * in[x * h.stride + left];
+}
+
+/// out += one channel's filter over one channel of the input, row by row.
+void add_channel(const Axis& v, const Axis& h, const std::vector<Range>& ranges,
+                 const double* filter, const double* in, double* out) {
   for (int64_t y = 0; y < v.out; ++y) {
-    const int64_t iy = v.position(y, ky);
-    if (!v.inside(iy)) continue;
-    const double* row = in + iy * h.in;
-    double* to = out + y * h.out;
-    if (h.stride == 1)
-      for (int64_t x = first; x < last; ++x) to[x] += w * row[x + left];
-    else
-      for (int64_t x = first; x < last; ++x) to[x] += w * row[x * h.stride + left];
+    for (int64_t ky = 0; ky < v.kernel; ++ky) {
+      const int64_t iy = v.position(y, ky);
+      if (!v.inside(iy)) continue;
+      for (int64_t kx = 0; kx < h.kernel; ++kx)
+        add_row(h, ranges[kx], kx, filter[ky * h.kernel + kx], in + iy * h.in, out + y * h.out);
+    }
   }
 }
 
@@ -78,6 +98,7 @@ Values conv(const Call& call) {
   const Dims kernel{w.dims[2], w.dims[3]};
   const Axis v = make_axis(call, x, kernel, 0), h = make_axis(call, x, kernel, 1);
   const int64_t plane = v.out * h.out, taps = kernel[0] * kernel[1];
+  const std::vector<Range> ranges = inside_ranges(h);
   if (call.has(2)) call.require(call.in(2).dims == Dims{out_channels}, "bias does not fit");
   Values out{{x.dims[0], out_channels, v.out, h.out}, {}, false};
   out.data.resize(count(out.dims));
@@ -87,9 +108,8 @@ Values conv(const Call& call) {
     std::fill_n(to, plane, call.has(2) ? call.in(2).data[c] : 0.0);
     const int64_t first = n * x.dims[1] + c / (out_channels / groups) * group_in;
     for (int64_t i = 0; i < group_in; ++i)
-      for (int64_t tap = 0; tap < taps; ++tap)
-        add_tap(h, v, w.data[(c * group_in + i) * taps + tap], tap / kernel[1], tap % kernel[1],
-                x.data.data() + (first + i) * v.in * h.in, to);
+      add_channel(v, h, ranges, w.data.data() + (c * group_in + i) * taps,
+                  x.data.data() + (first + i) * v.in * h.in, to);
   });
   return out;
 }
