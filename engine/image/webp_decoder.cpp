@@ -36,6 +36,9 @@ struct DecoderDeleter {
   }
 }
 
+/// What an allocator may add to the picture and to one large block: a page and a header each.
+constexpr size_t kAllocatorRounding = size_t{2} << 12;
+
 /// libwebp 1.2 does not survive every failed allocation of its lossless decoder, so ask before it
 /// does whether the memory is there.
 void require_memory(size_t bytes) {
@@ -60,7 +63,7 @@ Image decode_webp(Bytes file, const ImageInfo& info, const ImageLimits& limits) 
   const Deadline deadline(limits.deadline);
   check_features(bytes, info);
   Image stored(info.width, info.height);
-  require_memory(info.decode_bytes - stored.size_bytes() - 4096);  // rounding of allocators
+  require_memory(info.decode_bytes - stored.size_bytes() - kAllocatorRounding);
   const std::unique_ptr<WebPIDecoder, DecoderDeleter> decoder(
       WebPINewRGB(MODE_RGB, stored.data(), stored.size_bytes(), 3 * info.width));
   if (!decoder) fail(VP8_STATUS_OUT_OF_MEMORY);
