@@ -102,8 +102,10 @@ double fully_connected(const Op& op, const Values& in, int c) {
 
 double max_pool(const Op& op, const Values& in, int c, int y, int x) {
   double best = -std::numeric_limits<double>::infinity();
-  for_window(op, in.shape, y, x,
-             [&](int iy, int ix, int, int) { best = std::max(best, in.at(c, iy, ix)); });
+  for_window(op, in.shape, y, x, [&](int iy, int ix, int, int) {
+    const double v = in.at(c, iy, ix);
+    if (v > best || std::isnan(v)) best = v;
+  });
   return best;
 }
 

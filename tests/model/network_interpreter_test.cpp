@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "engine/error.h"
 #include "tests/support/tiny_network.h"
@@ -60,6 +61,14 @@ TEST(NetworkInterpreter, GroupsSeeTheirOwnChannels) {
   o.op.clip_high = 4000;
   const Values in{{4, 1, 1}, {1, 2, 3, 4}};
   EXPECT_THAT(o.run(in).data, ElementsAre(21, 4000));
+}
+
+TEST(NetworkInterpreter, MaxPoolKeepsNan) {
+  OneOp o(OpKind::kMaxPool, 1, 1);
+  o.op.kernel_w = 2;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Values out = o.run({{1, 1, 4}, {nan, 1, 2, nan}});
+  EXPECT_THAT(out.data, ElementsAre(testing::IsNan(), 2, testing::IsNan()));
 }
 
 TEST(NetworkInterpreter, AddendMayBeUpsampledAndComesBeforeTheActivation) {

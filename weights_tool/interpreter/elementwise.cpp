@@ -88,7 +88,7 @@ Values prelu(const Call& call) {
 Values clip(const Call& call) {
   const auto limit = [&](const char* name, size_t i, float fallback) -> double {
     if (call.opset < 11) return float_attribute(call.node, name, fallback);
-    return call.has(i) ? call.in(i).data.at(0) : fallback;
+    return call.has(i) ? call.number(i) : fallback;
   };
   const double low = limit("min", 1, std::numeric_limits<float>::lowest());
   const double high = limit("max", 2, std::numeric_limits<float>::max());
@@ -114,6 +114,7 @@ Values batch_normalization(const Call& call) {
   call.require(out.dims.size() >= 2, "input has no channels");
   call.require(int_attribute(call.node, "training_mode", 0) == 0, "is in training mode");
   const double epsilon = float_attribute(call.node, "epsilon", 1e-5f);
+  call.require(!out.data.empty(), "input has no elements");
   const int64_t channels = out.dims[1], inner = count(out.dims) / (out.dims[0] * channels);
   for (size_t i = 1; i <= 4; ++i)
     call.require(call.in(i).dims == Dims{channels}, "parameters do not fit the channels");

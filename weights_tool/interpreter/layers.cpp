@@ -33,10 +33,12 @@ Axis make_axis(const Call& call, const Values& x, const Dims& kernel, size_t a) 
   const Dims dilations = ints_attribute(node, "dilations", {1, 1});
   const Dims pads = ints_attribute(node, "pads", {0, 0, 0, 0});
   call.require(kernel.size() == 2 && strides.size() == 2 && dilations.size() == 2 &&
-                   pads.size() == 4 && strides[a] > 0,
+                   pads.size() == 4 && kernel[a] > 0 && strides[a] > 0 && dilations[a] > 0,
                "window is not two-dimensional");
   Axis axis{x.dims[2 + a], kernel[a], strides[a], dilations[a], pads[a], pads[2 + a], 0};
   const std::string mode = string_attribute(node, "auto_pad", "NOTSET");
+  call.require(mode == "NOTSET" || mode == "VALID" || mode == "SAME_UPPER" || mode == "SAME_LOWER",
+               "auto_pad " + mode + " is not known");
   if (mode == "VALID") axis.before = axis.after = 0;
   if (mode == "SAME_UPPER" || mode == "SAME_LOWER") pad_automatically(axis, mode);
   const int64_t room = axis.in + axis.before + axis.after - axis.extent();
@@ -114,6 +116,13 @@ Values conv(const Call& call) {
   return out;
 }
 
+namespace {
+
+/// The larger one; NaN if either is.
+double larger(double a, double b) { return b > a || std::isnan(b) ? b : a; }
+
+}  // namespace
+
 Values pool(const Call& call) {
   const Values& x = call.map(0);
   const Dims kernel = ints_attribute(call.node, "kernel_shape", {});
@@ -134,7 +143,7 @@ Values pool(const Call& call) {
       elements += static_cast<int64_t>(counted(v, iy) && counted(h, ix));
       if (!v.inside(iy) || !h.inside(ix)) continue;
       sum += plane[iy * h.in + ix];
-      best = std::max(best, plane[iy * h.in + ix]);
+      best = larger(best, plane[iy * h.in + ix]);
     }
     out.data.push_back(average ? sum / static_cast<double>(elements) : best);
   }
@@ -210,8 +219,10 @@ Values gemm(const Call& call) {
 Values matmul(const Call& call) {
   const Values &a = call.in(0), &b = call.in(1);
   call.require(a.dims.size() >= 2 && b.dims.size() == 2, "shapes are not (..., M, K) and (K, N)");
-  const int64_t inner = a.dims.back(), columns = b.dims[1], rows = count(a.dims) / inner;
+  const int64_t inner = a.dims.back(), columns = b.dims[1];
   call.require(b.dims[0] == inner, "matrices do not fit");
+  call.require(inner > 0, "matrices are empty");
+  const int64_t rows = count(a.dims) / inner;
   Values out{a.dims, std::vector<double>(rows * columns, 0.0), false};
   out.dims.back() = columns;
   for (int64_t i = 0; i < rows * columns; ++i)

@@ -66,6 +66,11 @@ const Values& Call::map(size_t i) const {
   return in(i);
 }
 
+double Call::number(size_t i) const {
+  require(in(i).data.size() == 1, "input " + std::to_string(i) + " is not one number");
+  return in(i).data[0];
+}
+
 Dims Call::ints(size_t i) const { return {in(i).data.begin(), in(i).data.end()}; }
 
 Dims Call::ints(const char* name, size_t i) const {

@@ -24,6 +24,8 @@ struct Call {
   [[nodiscard]] const Values& in(size_t i) const;
   /// As in(), for a feature map: refuses what is not (N, C, H, W).
   [[nodiscard]] const Values& map(size_t i) const;
+  /// The only element of input `i`.
+  [[nodiscard]] double number(size_t i) const;
   /// Integers of input `i`.
   [[nodiscard]] Dims ints(size_t i) const;
   /// Attribute `name`, or input `i` where the op's newer form has it there; empty if neither.

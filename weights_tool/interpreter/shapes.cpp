@@ -80,12 +80,12 @@ Values squeeze(const Call& call) {
 Values unsqueeze(const Call& call) {
   const Values& x = call.in(0);
   const Dims axes = call.ints("axes", 1);
-  Dims dims(x.dims.size() + axes.size(), 0);
+  Dims dims(x.dims.size() + axes.size(), -1);
   for (int64_t axis : axes) dims[call.axis(axis, dims.size())] = 1;
   size_t from = 0;
   for (int64_t& d : dims)
-    if (d == 0 && from < x.dims.size()) d = x.dims[from++];
-  call.require(from == x.dims.size(), "names an axis twice");
+    if (d < 0 && from < x.dims.size()) d = x.dims[from++];
+  call.require(std::count(dims.begin(), dims.end(), -1) == 0, "names an axis twice");
   return with_dims(x, dims);
 }
 
@@ -170,6 +170,7 @@ Values slice(const Call& call) {
       return std::clamp(v < 0 ? v + size : v, low, high);
     };
     index[axis].clear();
+    if (size == 0) continue;
     if (step > 0)
       for (int64_t at = limit(starts[i], 0, size); at < limit(ends[i], 0, size); at += step)
         index[axis].push_back(at);
@@ -188,8 +189,7 @@ Values pad(const Call& call) {
   call.require(string_attribute(call.node, "mode", "constant") == "constant",
                "mode is not constant");
   call.require(pads.size() == 2 * rank, "pads do not fit the input");
-  const double fill =
-      call.has(2) ? call.in(2).data.at(0) : float_attribute(call.node, "value", 0.f);
+  const double fill = call.has(2) ? call.number(2) : float_attribute(call.node, "value", 0.f);
   std::vector<Dims> index(rank);
   for (size_t a = 0; a < rank; ++a)
     for (int64_t i = -pads[a]; i < x.dims[a] + pads[rank + a]; ++i)
@@ -216,7 +216,9 @@ Values constant_of_shape(const Call& call) {
   const auto found = call.node.attributes.find("value");
   if (found != call.node.attributes.end()) value = constant(call);
   const Dims dims = call.ints(0);
-  return {dims, std::vector<double>(count(dims), value.data.at(0)), value.integer};
+  call.require(value.data.size() == 1, "value is not one number");
+  for (int64_t d : dims) call.require(d >= 0, "a dimension is negative");
+  return {dims, std::vector<double>(count(dims), value.data[0]), value.integer};
 }
 
 }  // namespace face::onnx::interpreter
