@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <set>
 
 #include "engine/error.h"
 #include "engine/pack.h"
@@ -23,65 +24,91 @@ struct VerifyOptions {
   double tolerance = 1e-5;
 };
 
-/// Prints what is wrong with the file itself; true if it is the one the weight file names.
-bool check_source(const Pack& pack, const onnx::Graph& graph, NetworkRole role) {
-  for (const Source& source : pack.provenance().sources) {
-    if (source.role != role) continue;
-    if (source.sha256 == graph.sha256) return true;
-    std::printf("%s: SHA-256 %s is not that of the source, %s: %s\n", graph.file.c_str(),
-                graph.sha256.c_str(), source.file_name.c_str(), source.sha256.c_str());
-  }
-  return false;
+/// What was verified, and what was found wrong.
+struct Findings {
+  std::set<NetworkRole> verified;
+  std::vector<std::string> complaints;
+};
+
+const char* role_name(NetworkRole role) {
+  return role == NetworkRole::kDetector ? "detector" : "recogniser";
 }
 
-/// Prints the errors of one model; false if one is beyond the tolerance.
-bool check_outputs(const onnx::Graph& graph, const Network& network, double tolerance) {
+const Network* network_of(const Pack& pack, NetworkRole role) {
+  return role == NetworkRole::kDetector ? pack.detector() : pack.recogniser();
+}
+
+/// Complains unless the file is the one that the weight file names.
+void check_source(const Pack& pack, const onnx::Graph& graph, NetworkRole role,
+                  Findings& findings) {
+  std::string known = "unknown";
+  for (const Source& source : pack.provenance().sources) {
+    if (source.role != role) continue;
+    if (source.sha256 == graph.sha256) return;
+    known = source.sha256;
+  }
+  std::printf("%s: SHA-256 %s, that of the source is %s\n", graph.file.c_str(),
+              graph.sha256.c_str(), known.c_str());
+  findings.complaints.push_back(graph.file + ": SHA-256 is not that of the source");
+}
+
+/// Prints the errors of one model and complains of outputs beyond the tolerance.
+void check_outputs(const onnx::Graph& graph, const Network& network, double tolerance,
+                   Findings& findings) {
   std::printf("%s\n  %-16s %-14s %12s %12s\n", graph.file.c_str(), "output", "shape", "max error",
               "relative L2");
-  bool good = true;
   for (const OutputError& error : compare(graph, network)) {
     const bool within = error.relative_l2 <= tolerance;
-    good = good && within;
     std::printf("  %-16s %-14s %12.3g %12.3g%s\n", error.name.c_str(),
                 dims_text(error.dims).c_str(), error.max_absolute, error.relative_l2,
                 within ? "" : "  BEYOND TOLERANCE");
+    if (!within) findings.complaints.push_back(graph.file + ": output '" + error.name + "'");
   }
-  return good;
 }
 
-/// True if everything about one model is as it should be.
-bool verify_model(const Pack& pack, const onnx::Graph& graph, double tolerance) {
+void verify_model(const Pack& pack, const onnx::Graph& graph, double tolerance,
+                  Findings& findings) {
   const Classification what = classify(graph);
   if (!what.known)
     throw Error(ErrorKind::kBadModel,
                 graph.file + ": neither detector nor recogniser: " + what.reason);
-  const bool detector = what.role == NetworkRole::kDetector;
-  const Network* network = detector ? pack.detector() : pack.recogniser();
+  const Network* network = network_of(pack, what.role);
   if (network == nullptr)
-    throw Error(ErrorKind::kBadModel, pack.path().string() + ": holds no " +
-                                          (detector ? "detector" : "recogniser") + " to hold " +
-                                          graph.file + " against");
-  const bool same_file = check_source(pack, graph, what.role);
-  return check_outputs(graph, *network, tolerance) && same_file;
+    throw Error(ErrorKind::kBadModel, pack.path().string() + ": holds no " + role_name(what.role) +
+                                          " to hold " + graph.file + " against");
+  check_source(pack, graph, what.role, findings);
+  check_outputs(graph, *network, tolerance, findings);
+  findings.verified.insert(what.role);
+}
+
+[[noreturn]] void fail(const fs::path& path, const std::string& reason) {
+  throw Error(ErrorKind::kBadModel, path.string() + ": " + reason);
+}
+
+/// Throws if there are complaints, naming the first; else says what matches and what was left out.
+void conclude(const Pack& pack, const Findings& findings) {
+  const std::vector<std::string>& complaints = findings.complaints;
+  if (!complaints.empty())
+    fail(pack.path(),
+         "does not match " + complaints[0] +
+             (complaints.size() > 1 ? ", and " + std::to_string(complaints.size() - 1) + " more"
+                                    : ""));
+  for (const NetworkRole role : {NetworkRole::kDetector, NetworkRole::kRecogniser})
+    if (network_of(pack, role) != nullptr && !findings.verified.contains(role))
+      std::printf("%s: not verified, no model given\n", role_name(role));
+  std::printf("%s: matches, fingerprint %s\n", pack.path().c_str(), pack.fingerprint().c_str());
 }
 
 void run_verify(const VerifyOptions& options) {
   const auto pack = Pack::open(options.pack);
-  bool good = true;
-  int verified = 0;
+  Findings findings;
   for (const ModelSource& source : find_models(options.models)) {
     const onnx::Graph graph = source.read();
     if (!source.chosen && !classify(graph).known) continue;
-    good = verify_model(*pack, graph, options.tolerance) && good;
-    ++verified;
+    verify_model(*pack, graph, options.tolerance, findings);
   }
-  if (verified == 0)
-    throw Error(ErrorKind::kBadModel, options.models[0].string() +
-                                          ": holds neither detector nor "
-                                          "recogniser");
-  if (!good)
-    throw Error(ErrorKind::kBadModel, options.pack.string() + ": does not match its sources");
-  std::printf("%s: matches, fingerprint %s\n", options.pack.c_str(), pack->fingerprint().c_str());
+  if (findings.verified.empty()) fail(options.models[0], "holds neither detector nor recogniser");
+  conclude(*pack, findings);
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ OutputError measure(const std::string& name, const onnx::Values& want,
   double difference = 0, norm = 0;
   for (size_t i = 0; i < got.size(); ++i) {
     const double d = std::abs(got[i] - want.data[i]);
-    if (!(d <= error.max_absolute)) error.max_absolute = d;
+    if (d > error.max_absolute || std::isnan(d)) error.max_absolute = d;
     difference += d * d;
     norm += want.data[i] * want.data[i];
   }
@@ -73,6 +73,9 @@ std::vector<OutputError> compare(const onnx::Graph& graph, const Network& networ
   const auto fail = [&](const std::string& reason) {
     throw Error(ErrorKind::kBadModel, graph.file + ": " + reason);
   };
+  if (network.outputs.size() != graph.outputs.size())
+    fail(std::to_string(graph.outputs.size()) + " outputs, the weight file has " +
+         std::to_string(network.outputs.size()));
   if (graph.inputs.size() != 1) fail(std::to_string(graph.inputs.size()) + " inputs, want one");
   const reference::Values picture = noise_picture(graph, network);
   const std::vector<onnx::Values> want = run_graph(graph, network.input, picture);

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: MIT
 // weights_tool convert as a user runs it: exit codes, messages, files.
-#include <gmock/gmock.h>
-#include <sys/wait.h>
 #include <zip.h>
 
-#include <cstdio>
-
 #include "engine/pack.h"
-#include "tests/support/onnx_file.h"
-#include "tests/weights_tool/model_graphs.h"
+#include "tests/weights_tool/tool_runner.h"
 #include "weights_tool/sha256.h"
 
 namespace face {
@@ -17,37 +12,15 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-struct Result {
-  int exit_code = -1;
-  std::string output, errors;
-};
-
-class ConvertCommand : public testing::Test {
+class ConvertCommand : public test::ToolRunner {
  protected:
-  ConvertCommand() : pack_(folder_ / "out.fwp") {
-    test::write_onnx(test::DetectorGraph({}).graph(), folder_ / "det.onnx");
-    test::write_onnx(test::RecogniserGraph({}).graph(), folder_ / "rec.onnx");
-    onnx::Graph other = test::RecogniserGraph({}).graph();
-    other.inputs[0].dims = {-1, 3, 96, 96};
-    test::write_onnx(other, folder_ / "genderage.onnx");
+  test::ToolResult convert(const std::string& arguments) const {
+    return run("convert " + arguments + " -o " + pack_.string());
   }
-
-  Result convert(const std::string& arguments) {
-    const std::string command = std::string(WEIGHTS_TOOL) + " convert " + arguments + " -o " +
-                                pack_.string() + " >" + (folder_ / "stdout").string() + " 2>" +
-                                (folder_ / "stderr").string();
-    const int status = std::system(command.c_str());  // NOLINT(cert-env33-c): our own words
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, test::read_bytes(folder_ / "stdout"),
-            test::read_bytes(folder_ / "stderr")};
-  }
-  std::string file(const std::string& name) const { return (folder_ / name).string(); }
 
   /// One error line, no file, a code that scripts see.
-  void expect_error(const Result& r, const std::string& message) {
-    EXPECT_NE(r.exit_code, 0);
-    EXPECT_THAT(r.errors, testing::StartsWith("weights_tool: "));
-    EXPECT_THAT(r.errors, HasSubstr(message));
-    EXPECT_EQ(r.errors.find('\n'), r.errors.size() - 1);
+  void expect_error(const test::ToolResult& r, const std::string& message) const {
+    expect_one_line(r, message);
     EXPECT_FALSE(fs::exists(pack_));
     for (const auto& entry : fs::directory_iterator(folder_.path()))
       EXPECT_THAT(entry.path().string(), testing::Not(HasSubstr(".partial")));
@@ -60,13 +33,10 @@ class ConvertCommand : public testing::Test {
                    zip_source_file(archive, file(member).c_str(), 0, -1), 0);
     ASSERT_EQ(zip_close(archive), 0);
   }
-
-  test::TemporaryFolder folder_;
-  const fs::path pack_;
 };
 
 TEST_F(ConvertCommand, WritesBothNetworksAndTheirProvenance) {
-  const Result r = convert(file("rec.onnx") + " " + file("det.onnx"));
+  const test::ToolResult r = convert(file("rec.onnx") + " " + file("det.onnx"));
   ASSERT_EQ(r.exit_code, 0) << r.errors;
   EXPECT_EQ(r.errors, "");
   const auto pack = Pack::open(pack_);
@@ -103,14 +73,14 @@ TEST_F(ConvertCommand, SaysThatWeightsAreGenerated) {
 }
 
 TEST_F(ConvertCommand, FolderAndArchiveGiveTheSameNetworks) {
-  const Result folder = convert(folder_.path().string());
+  const test::ToolResult folder = convert(folder_.path().string());
   ASSERT_EQ(folder.exit_code, 0) << folder.errors;
   EXPECT_THAT(folder.output, HasSubstr("genderage.onnx: skipped, neither detector nor recogniser: "
                                        "reads 96x96, a recogniser 112x112"));
   const std::string fingerprint = Pack::open(pack_)->fingerprint();
   fs::remove(pack_);
   write_zip("buffalo.zip", {"rec.onnx", "genderage.onnx", "det.onnx"});
-  const Result archive = convert(file("buffalo.zip"));
+  const test::ToolResult archive = convert(file("buffalo.zip"));
   ASSERT_EQ(archive.exit_code, 0) << archive.errors;
   EXPECT_EQ(Pack::open(pack_)->fingerprint(), fingerprint);
 }
