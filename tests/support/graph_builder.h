@@ -125,7 +125,7 @@ class GraphBuilder {
 
  private:
   std::string constant(std::shared_ptr<const onnx::Array> array) {
-    const std::string name = "c" + std::to_string(graph_.initializers.size());
+    std::string name = "c" + std::to_string(graph_.initializers.size());
     graph_.initializers[name] = std::move(array);
     return name;
   }

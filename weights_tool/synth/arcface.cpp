@@ -36,7 +36,7 @@ onnx::Graph iresnet(const std::string& file, uint64_t seed, const std::vector<in
 }
 
 std::string conv_prelu(ReleaseGraph& g, const std::string& x, const ReleaseGraph::Conv& c) {
-  return g.prelu(g.conv(x, c));
+  return g.prelu(g.conv(x, c, {.mean = kActiveMean}));
 }
 
 /// 1x1 to `wide`, depthwise 3x3, 1x1 to `out` without an activation.

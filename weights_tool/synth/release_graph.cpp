@@ -75,16 +75,25 @@ std::string ReleaseGraph::filters(const Value& x, const Dims& dims, double sprea
   for (float& v : array.floats) v = random.normal();
   const int64_t fan_in = array.size() / dims[0];
   const bool centred = fan_in >= kMinCentred && x.mean > 0;
-  const double norm = spread / std::sqrt(centred ? x.variance() : x.square);
+  const double norm = spread / std::sqrt(x.variance());
   for (int64_t o = 0; o < dims[0]; ++o)
     standardize(array.floats.data() + o * fan_in, fan_in, norm, centred);
   return add_array(std::move(array));
 }
 
-std::string ReleaseGraph::bias_for(int64_t out, const Start& start) {
+std::string ReleaseGraph::bias_for(const Value& x, const std::string& weights, const Start& start) {
+  const onnx::Array& filters = *graph_.initializers.at(weights);
+  const int64_t out = filters.dims[0], fan_in = filters.size() / out;
   if (!start.shared_bias.empty()) return start.shared_bias;
   if (!start.bias.empty()) return floats({out}, start.bias);
-  return random_array({out}, [](Random& r) { return 0.1f * r.normal(); });
+  onnx::Array array{{out}, true, {}, {}};
+  Random random(seed_, graph_.file + ":" + std::to_string(next_name_));
+  for (int64_t o = 0; o < out; ++o) {
+    double sum = 0;
+    for (int64_t i = 0; i < fan_in; ++i) sum += filters.floats[o * fan_in + i];
+    array.floats.push_back(static_cast<float>(start.mean - sum * x.mean) + 0.1f * random.normal());
+  }
+  return add_array(std::move(array));
 }
 
 // ---- nodes
@@ -107,20 +116,22 @@ std::string ReleaseGraph::conv(const std::string& x, const Conv& c, const Start&
   const int64_t groups = c.depthwise ? in.channels : 1, pad = c.padded ? c.kernel / 2 : 0;
   const std::string weights =
       filters(in, {c.out, in.channels / groups, c.kernel, c.kernel}, start.spread);
-  last_bias_ = bias_for(c.out, start);
+  last_bias_ = bias_for(in, weights, start);
   const std::string name = node("Conv", {x, weights, last_bias_},
                                 {{"dilations", Dims{1, 1}},
                                  {"group", groups},
                                  {"kernel_shape", Dims{c.kernel, c.kernel}},
                                  {"pads", Dims{pad, pad, pad, pad}},
                                  {"strides", Dims{c.stride, c.stride}}});
-  values_[name] = {c.out, 0.0, start.spread * start.spread};
+  const double mean = start.mean;
+  values_[name] = {c.out, mean, start.spread * start.spread + mean * mean};
   return name;
 }
 
 std::string ReleaseGraph::gemm(const std::string& x, int64_t in, int64_t out) {
-  const std::string weights = filters(values_.at(x), {out, in}, 1.0);
-  const std::string name = node("Gemm", {x, weights, bias_for(out, {})},
+  const Value value = values_.at(x);
+  const std::string weights = filters(value, {out, in}, 1.0);
+  const std::string name = node("Gemm", {x, weights, bias_for(value, weights, {})},
                                 {{"alpha", 1.f}, {"beta", 1.f}, {"transB", int64_t{1}}});
   values_[name] = {out, 0.0, 1.0};
   return name;

@@ -16,7 +16,8 @@ constexpr int64_t kAnchors = 2;
 using Maps = std::array<std::string, kLevels>;  // by rising stride: 8, 16, 32
 
 // Few cells of noise pass the threshold of 0.5, with boxes and landmarks that look like faces'.
-constexpr float kScoreBias = -3.5f;
+constexpr float kScoreBias = -1.5f;
+constexpr double kScoreSpread = 0.5;
 constexpr float kBoxBias = 3.f;
 constexpr std::array<float, 10> kLandmarkBias = {-1.f, -1.f,  1.f, -1.f, 0.f,
                                                  0.f,  -0.8f, 1.f, 0.8f, 1.f};
@@ -32,7 +33,6 @@ struct Scrfd {
   int64_t neck = 0, head = 0;
   int head_convs = 0;  // or pairs of depthwise and 1x1
   bool depthwise_head = false;
-  double score_spread = 1.0;  // of the logits; more where the layers before lose some
   std::array<bool, 2> downsample_shares_bias{};  // with the neck's 3x3 of the level above
   std::array<const char*, 9> outputs{};          // score, box, landmarks of each level
 };
@@ -40,7 +40,7 @@ struct Scrfd {
 // ---- backbones
 
 std::string conv_relu(ReleaseGraph& g, const std::string& x, const Conv& c) {
-  return g.relu(g.conv(x, c));
+  return g.relu(g.conv(x, c, {.mean = kActiveMean}));
 }
 
 std::string residual_block(ReleaseGraph& g, const std::string& x, int64_t out, int64_t stride) {
@@ -204,12 +204,12 @@ void head(ReleaseGraph& g, const Scrfd& config, const Shared& shared, const std:
           int level) {
   const std::string x = tower(g, config, map);
   const std::string score = g.conv(
-      x, {.out = kAnchors}, {config.score_spread, std::vector<float>(kAnchors, kScoreBias), {}});
+      x, {.out = kAnchors}, {kScoreSpread, 0.f, std::vector<float>(kAnchors, kScoreBias), {}});
   std::string box =
-      g.conv(x, {.out = 4 * kAnchors}, {0.4, std::vector<float>(4 * kAnchors, kBoxBias), {}});
+      g.conv(x, {.out = 4 * kAnchors}, {0.4, 0.f, std::vector<float>(4 * kAnchors, kBoxBias), {}});
   const bool fixed = config.style == Export::kFixed;
   if (!fixed) box = g.node("Mul", {box, g.floats({}, {0.9f + 0.1f * static_cast<float>(level)})});
-  const std::string landmarks = g.conv(x, {.out = 10 * kAnchors}, {0.1, landmark_bias(), {}});
+  const std::string landmarks = g.conv(x, {.out = 10 * kAnchors}, {0.1, 0.f, landmark_bias(), {}});
   const auto target = [&](int i, int64_t columns) {
     return fixed ? target_of(g, config.style, columns) : shared.targets[i];
   };
@@ -273,7 +273,6 @@ onnx::Graph scrfd_500m(const std::string& file, uint64_t seed) {
                  .head = 64,
                  .head_convs = 2,
                  .depthwise_head = true,
-                 .score_spread = 3.0,
                  .downsample_shares_bias = {true, true},
                  .outputs = {"score_8", "score_16", "score_32", "bbox_8", "bbox_16", "bbox_32",
                              "kps_8", "kps_16", "kps_32"}},
