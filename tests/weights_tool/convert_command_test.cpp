@@ -2,6 +2,8 @@
 // weights_tool convert as a user runs it: exit codes, messages, files.
 #include <zip.h>
 
+#include <cmath>
+
 #include "engine/pack.h"
 #include "tests/weights_tool/tool_runner.h"
 #include "weights_tool/sha256.h"
@@ -111,6 +113,107 @@ TEST_F(ConvertCommand, ErrorsLeaveOneLineAndNoFile) {
   graph.nodes[1].op_type = "Swish";
   test::write_onnx(graph, folder_ / "rec.onnx");
   expect_error(convert(file("rec.onnx")), "rec.onnx: node PRelu_1: op Swish is not known");
+}
+
+TEST_F(ConvertCommand, TruncatedModelsAreNamed) {
+  const std::string good = test::read_bytes(folder_ / "rec.onnx");
+  for (const size_t size : {good.size() - 1, good.size() / 2, size_t{100}, size_t{1}, size_t{0}}) {
+    test::write_bytes(folder_ / "cut.onnx", good.substr(0, size));
+    expect_error(convert(file("cut.onnx")), "cut.onnx: ");
+    expect_error(convert(file("det.onnx") + " " + file("cut.onnx")), "cut.onnx: ");
+  }
+}
+
+/// A bad model of any kind, once as a file, once in a folder, once in an archive.
+struct BadModel {
+  const char* name;
+  std::string (*bytes)(onnx::Graph recogniser);
+  const char* message;
+  bool skipped_if_found = false;  // in a folder or archive, where it is not what was asked for
+};
+std::string serialized(const onnx::Graph& graph) {
+  return test::to_model(graph).SerializeAsString();
+}
+/// The first weights, with another first element.
+std::string with_weight(onnx::Graph graph, float value) {
+  auto& weights = graph.initializers.at(graph.nodes[0].inputs[1]);
+  onnx::Array array = *weights;
+  array.floats[0] = value;
+  weights = std::make_shared<const onnx::Array>(array);
+  return serialized(graph);
+}
+const BadModel kBadModels[] = {
+    {"not_onnx", [](onnx::Graph) { return std::string("not a model"); },
+     "bad.onnx: not ONNX, or truncated"},
+    {"empty", [](onnx::Graph) { return std::string(); }, "bad.onnx: "},
+    {"truncated",
+     [](onnx::Graph g) {
+       const std::string bytes = serialized(g);
+       return bytes.substr(0, bytes.size() / 2);
+     },
+     "bad.onnx: not ONNX, or truncated"},
+    {"unknown_op",
+     [](onnx::Graph g) {
+       g.nodes[1].op_type = "Swish";
+       return serialized(g);
+     },
+     "bad.onnx: node PRelu_1: op Swish is not known"},
+    {"opset",
+     [](onnx::Graph g) {
+       g.opset = 99;
+       return serialized(g);
+     },
+     "bad.onnx: opset 99, known are 9 to 17"},
+    {"attribute",
+     [](onnx::Graph g) {
+       g.nodes[0].attributes["strides"] = std::string("two");
+       return serialized(g);
+     },
+     "bad.onnx: node Conv_0: "},
+    {"not_a_number", [](onnx::Graph g) { return with_weight(std::move(g), NAN); },
+     "bad.onnx: node Conv_0: weights are not all finite"},
+    {"infinite", [](onnx::Graph g) { return with_weight(std::move(g), INFINITY); },
+     "bad.onnx: node Conv_0: weights are not all finite"},
+    {"unknown_network",
+     [](onnx::Graph g) {
+       g.inputs[0].dims = {-1, 3, 96, 96};
+       return serialized(g);
+     },
+     "neither detector nor recogniser", true},
+};
+class ConvertBadModel : public ConvertCommand, public testing::WithParamInterface<BadModel> {};
+
+TEST_P(ConvertBadModel, IsNamedWhereverItLies) {
+  fs::create_directory(folder_ / "folder");
+  test::write_bytes(folder_ / "folder" / "bad.onnx",
+                    GetParam().bytes(test::RecogniserGraph({}).graph()));
+  fs::copy(folder_ / "folder" / "bad.onnx", folder_ / "bad.onnx");
+  write_zip("buffalo.zip", {"bad.onnx"});
+  expect_error(convert(file("bad.onnx")), GetParam().message);
+  expect_error(convert(file("folder")), GetParam().message);
+  expect_error(convert(file("buffalo.zip")), GetParam().message);
+  // With a good model beside it.
+  fs::copy(folder_ / "det.onnx", folder_ / "folder");
+  write_zip("both.zip", {"bad.onnx", "det.onnx"});
+  expect_error(convert(file("det.onnx") + " " + file("bad.onnx")), GetParam().message);
+  if (GetParam().skipped_if_found) return;
+  expect_error(convert(file("folder")), GetParam().message);
+  expect_error(convert(file("both.zip")), GetParam().message);
+}
+INSTANTIATE_TEST_SUITE_P(Table, ConvertBadModel, testing::ValuesIn(kBadModels),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_F(ConvertCommand, EmptyFoldersAreNamed) {
+  fs::create_directory(folder_ / "folder");
+  expect_error(convert(file("folder")), "folder: holds no ONNX file");
+}
+
+TEST_F(ConvertCommand, PlacesThatCannotBeWrittenAreNamed) {
+  const std::string out = file("no") + "/such.fwp";
+  expect_one_line(run("convert " + file("rec.onnx") + " -o " + out), "such.fwp");
+  expect_one_line(run("convert " + file("rec.onnx") + " -o " + file("rec.onnx")),
+                  "rec.onnx: is an input");
+  EXPECT_EQ(run("convert " + file("rec.onnx") + " -o " + pack_.string()).exit_code, 0);
 }
 
 TEST_F(ConvertCommand, AnErrorKeepsTheFileThatWasThere) {
