@@ -18,7 +18,8 @@ namespace face::image {
 [[nodiscard]] ImageInfo probe_png(Bytes bytes, const ImageLimits& limits);
 /// RIFF chunks and the header of the one frame.
 [[nodiscard]] ImageInfo probe_webp(Bytes bytes, const ImageLimits& limits);
-/// The chunk of the frame alone, without container and alpha plane. REQUIRES: probe_webp() took the file.
+/// The chunk of the frame alone, without container and alpha plane. REQUIRES: probe_webp() took the
+/// file.
 [[nodiscard]] Bytes webp_frame(Bytes bytes, const ImageLimits& limits);
 /// File and info header, and that all rows are there.
 [[nodiscard]] ImageInfo probe_bmp(Bytes bytes, const ImageLimits& limits);
