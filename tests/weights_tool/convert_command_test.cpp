@@ -127,7 +127,7 @@ TEST_F(ConvertCommand, TruncatedModelsAreNamed) {
 /// A bad model of any kind, once as a file, once in a folder, once in an archive.
 struct BadModel {
   const char* name;
-  std::string (*bytes)(onnx::Graph recogniser);
+  std::string (*bytes)(onnx::Graph& recogniser);
   const char* message;
   bool skipped_if_found = false;  // in a folder or archive, where it is not what was asked for
 };
@@ -135,7 +135,7 @@ std::string serialized(const onnx::Graph& graph) {
   return test::to_model(graph).SerializeAsString();
 }
 /// The first weights, with another first element.
-std::string with_weight(onnx::Graph graph, float value) {
+std::string with_weight(onnx::Graph& graph, float value) {
   auto& weights = graph.initializers.at(graph.nodes[0].inputs[1]);
   onnx::Array array = *weights;
   array.floats[0] = value;
@@ -143,39 +143,39 @@ std::string with_weight(onnx::Graph graph, float value) {
   return serialized(graph);
 }
 const BadModel kBadModels[] = {
-    {"not_onnx", [](onnx::Graph) { return std::string("not a model"); },
+    {"not_onnx", [](onnx::Graph&) { return std::string("not a model"); },
      "bad.onnx: not ONNX, or truncated"},
-    {"empty", [](onnx::Graph) { return std::string(); }, "bad.onnx: "},
+    {"empty", [](onnx::Graph&) { return std::string(); }, "bad.onnx: "},
     {"truncated",
-     [](onnx::Graph g) {
+     [](onnx::Graph& g) {
        const std::string bytes = serialized(g);
        return bytes.substr(0, bytes.size() / 2);
      },
      "bad.onnx: not ONNX, or truncated"},
     {"unknown_op",
-     [](onnx::Graph g) {
+     [](onnx::Graph& g) {
        g.nodes[1].op_type = "Swish";
        return serialized(g);
      },
      "bad.onnx: node PRelu_1: op Swish is not known"},
     {"opset",
-     [](onnx::Graph g) {
+     [](onnx::Graph& g) {
        g.opset = 99;
        return serialized(g);
      },
      "bad.onnx: opset 99, known are 9 to 17"},
     {"attribute",
-     [](onnx::Graph g) {
+     [](onnx::Graph& g) {
        g.nodes[0].attributes["strides"] = std::string("two");
        return serialized(g);
      },
      "bad.onnx: node Conv_0: "},
-    {"not_a_number", [](onnx::Graph g) { return with_weight(std::move(g), NAN); },
+    {"not_a_number", [](onnx::Graph& g) { return with_weight(g, NAN); },
      "bad.onnx: node Conv_0: weights are not all finite"},
-    {"infinite", [](onnx::Graph g) { return with_weight(std::move(g), INFINITY); },
+    {"infinite", [](onnx::Graph& g) { return with_weight(g, INFINITY); },
      "bad.onnx: node Conv_0: weights are not all finite"},
     {"unknown_network",
-     [](onnx::Graph g) {
+     [](onnx::Graph& g) {
        g.inputs[0].dims = {-1, 3, 96, 96};
        return serialized(g);
      },
@@ -185,8 +185,8 @@ class ConvertBadModel : public ConvertCommand, public testing::WithParamInterfac
 
 TEST_P(ConvertBadModel, IsNamedWhereverItLies) {
   fs::create_directory(folder_ / "folder");
-  test::write_bytes(folder_ / "folder" / "bad.onnx",
-                    GetParam().bytes(test::RecogniserGraph({}).graph()));
+  onnx::Graph graph = test::RecogniserGraph({}).graph();
+  test::write_bytes(folder_ / "folder" / "bad.onnx", GetParam().bytes(graph));
   fs::copy(folder_ / "folder" / "bad.onnx", folder_ / "bad.onnx");
   write_zip("buffalo.zip", {"bad.onnx"});
   expect_error(convert(file("bad.onnx")), GetParam().message);

@@ -47,7 +47,7 @@ ReleaseGraph::Value ReleaseGraph::rectified(const Value& x) {
 // ---- initializers
 
 std::string ReleaseGraph::add_array(onnx::Array array) {
-  const std::string name = next_name();
+  std::string name = next_name();
   graph_.initializers[name] = std::make_shared<const onnx::Array>(std::move(array));
   return name;
 }
@@ -100,7 +100,7 @@ std::string ReleaseGraph::bias_for(const Value& x, const std::string& weights, c
 
 std::string ReleaseGraph::node(const std::string& op, std::vector<std::string> inputs,
                                Attributes attributes, const std::string& output) {
-  const std::string name = output.empty() ? next_name() : output;
+  std::string name = output.empty() ? next_name() : output;
   const auto first = values_.find(inputs.at(0));
   if (first != values_.end()) values_[name] = first->second;
   graph_.nodes.push_back({op,
@@ -117,12 +117,12 @@ std::string ReleaseGraph::conv(const std::string& x, const Conv& c, const Start&
   const std::string weights =
       filters(in, {c.out, in.channels / groups, c.kernel, c.kernel}, start.spread);
   last_bias_ = bias_for(in, weights, start);
-  const std::string name = node("Conv", {x, weights, last_bias_},
-                                {{"dilations", Dims{1, 1}},
-                                 {"group", groups},
-                                 {"kernel_shape", Dims{c.kernel, c.kernel}},
-                                 {"pads", Dims{pad, pad, pad, pad}},
-                                 {"strides", Dims{c.stride, c.stride}}});
+  std::string name = node("Conv", {x, weights, last_bias_},
+                          {{"dilations", Dims{1, 1}},
+                           {"group", groups},
+                           {"kernel_shape", Dims{c.kernel, c.kernel}},
+                           {"pads", Dims{pad, pad, pad, pad}},
+                           {"strides", Dims{c.stride, c.stride}}});
   const double mean = start.mean;
   values_[name] = {c.out, mean, start.spread * start.spread + mean * mean};
   return name;
@@ -131,8 +131,8 @@ std::string ReleaseGraph::conv(const std::string& x, const Conv& c, const Start&
 std::string ReleaseGraph::gemm(const std::string& x, int64_t in, int64_t out) {
   const Value value = values_.at(x);
   const std::string weights = filters(value, {out, in}, 1.0);
-  const std::string name = node("Gemm", {x, weights, bias_for(value, weights, {})},
-                                {{"alpha", 1.f}, {"beta", 1.f}, {"transB", int64_t{1}}});
+  std::string name = node("Gemm", {x, weights, bias_for(value, weights, {})},
+                          {{"alpha", 1.f}, {"beta", 1.f}, {"transB", int64_t{1}}});
   values_[name] = {out, 0.0, 1.0};
   return name;
 }
@@ -146,8 +146,8 @@ std::string ReleaseGraph::batch_norm(const std::string& x, const std::string& ou
       floats(dims, std::vector<float>(in.channels, static_cast<float>(in.mean)));
   const std::string variance =
       floats(dims, std::vector<float>(in.channels, static_cast<float>(in.variance())));
-  const std::string name = node("BatchNormalization", {x, gamma, beta, mean, variance},
-                                {{"epsilon", kBatchNormEpsilon}, {"momentum", kMomentum}}, output);
+  std::string name = node("BatchNormalization", {x, gamma, beta, mean, variance},
+                          {{"epsilon", kBatchNormEpsilon}, {"momentum", kMomentum}}, output);
   values_[name] = {in.channels, 0.0, 1.09};  // E[gamma^2] + E[beta^2]
   return name;
 }
@@ -176,7 +176,7 @@ std::string ReleaseGraph::add(const std::string& a, const std::string& b) {
   const Value& v = values_.at(b);
   const double mean = u.mean + v.mean;
   const Value sum{u.channels, mean, u.variance() + v.variance() + mean * mean};
-  const std::string name = node("Add", {a, b});
+  std::string name = node("Add", {a, b});
   values_[name] = sum;
   return name;
 }
