@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "kernels/cuda/emu/block.h"
 
-#include <sys/mman.h>
-
 #include <array>
 #include <cstdlib>
 #include <memory>
@@ -10,41 +8,22 @@
 
 #include "kernels/cuda/emu/fiber.h"
 #include "kernels/cuda/emu/half.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#define FACE_FORBID(p, n) __asan_poison_memory_region(p, n)
-#define FACE_ALLOW(p, n) __asan_unpoison_memory_region(p, n)
-#else
-#define FACE_FORBID(p, n) static_cast<void>(0)
-#define FACE_ALLOW(p, n) static_cast<void>(0)
-#endif
+#include "kernels/cuda/emu/shared_memory.h"
 
 namespace face::cuda::emu {
 namespace {
 
 constexpr int kWarp = 32;
 constexpr int kMaxThreads = 1024;
-constexpr size_t kStaticShared = 48 << 10;
-constexpr size_t kFence = 64;  // bytes behind each shared array that nobody may write
-constexpr char kPoison = '\xff';
 
 enum class State : uint8_t { kNew, kReady, kRunning, kAtBarrier, kAtWarpOperation, kDone };
-
-struct Copy {
-  char* to;
-  const char* from;
-  uint32_t size, valid;
-};
 
 struct Thread {
   uint3 index{};
   State state = State::kNew;
   Fiber* fiber = nullptr;
   Site site;
-  std::vector<Copy> copies;  // cp.async, not yet waited for
-  std::vector<uint32_t> groups;
-  uint32_t uncommitted = 0;
+  AsyncCopies copies;
 };
 
 /// Lanes of a warp that are meeting.
@@ -53,11 +32,6 @@ struct Meeting {
   void (*operation)(uint32_t, void**) = nullptr;
   Site site;
   std::array<void*, kWarp> operands{};
-};
-
-struct SharedArray {
-  const void* key;
-  size_t offset, size;
 };
 
 std::string text(const uint3& v) {
@@ -75,33 +49,20 @@ std::string text(const Site& site) {
 
 class Scheduler {
  public:
-  Scheduler() {
-    void* map = mmap(nullptr, kRoom, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map == MAP_FAILED) throw std::bad_alloc();
-    shared_ = static_cast<char*>(map);
-  }
-
   void run(const Launch& launch);
   void barrier(Site site);
   void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand, Site site);
   [[noreturn]] void fail(const std::string& message);
   void* shared_array(const void* key, size_t size);
-  void* dynamic_shared() { return shared_; }
-  bool in_shared(const void* p, size_t size) const {
-    const char* c = static_cast<const char*>(p);
-    return c >= shared_ && c + size <= shared_ + shared_used_;
-  }
+  SharedMemory& shared() { return shared_; }
   Thread& current() { return threads_[current_]; }
   int lane() const { return current_ % kWarp; }
 
  private:
-  static constexpr size_t kRoom = 512 << 10;
-
   static void fiber_main();
   void run_threads();
   void run_block();
   void start_block();
-  void check_fences();
   void all_ready();
   void shuffle_warps();
   int pick();
@@ -129,9 +90,7 @@ class Scheduler {
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_;
 
-  char* shared_ = nullptr;  // dynamic part first, then the arrays as they are met
-  size_t shared_used_ = 0;
-  std::vector<SharedArray> arrays_;
+  SharedMemory shared_;
   std::string error_;
   uint64_t state_ = 1;
 };
@@ -291,7 +250,6 @@ void Scheduler::stuck() {
 void Scheduler::start_block() {
   done_ = waiting_ = 0;
   error_.clear();
-  arrays_.clear();
   uint3 index{0, 0, 0};
   for (int i = 0; i < count_; ++i) {
     Thread& t = threads_[i];
@@ -299,8 +257,6 @@ void Scheduler::start_block() {
     t.state = State::kNew;
     t.site = {};
     t.copies.clear();
-    t.groups.clear();
-    t.uncommitted = 0;
     if (++index.x == blockDim.x) {
       index.x = 0;
       if (++index.y == blockDim.y) {
@@ -311,25 +267,8 @@ void Scheduler::start_block() {
   }
   for (int w = 0; w < warps_; ++w)
     for (Meeting& m : meetings_[w]) m.arrived = 0;
-  FACE_ALLOW(shared_, kRoom);
-  shared_used_ = launch_->dynamic_shared;
-  std::memset(shared_, kPoison, shared_used_ + kFence);
-  FACE_FORBID(shared_ + shared_used_, kRoom - shared_used_);
+  shared_.start(launch_->dynamic_shared);
   all_ready();
-}
-
-void Scheduler::check_fences() {
-  const auto check = [&](size_t end, const char* what) {
-    FACE_ALLOW(shared_ + end, kFence);
-    for (size_t i = end; i < end + kFence; ++i)
-      if (shared_[i] != kPoison) {
-        error_ = std::string("write behind ") + what + " shared memory, " +
-                 std::to_string(i - end) + " bytes past its end [block " + text(blockIdx) + "]";
-        return;
-      }
-  };
-  check(launch_->dynamic_shared, "dynamic");
-  for (const SharedArray& array : arrays_) check(array.offset + array.size, "an array in");
 }
 
 void Scheduler::run_block() {
@@ -338,8 +277,11 @@ void Scheduler::run_block() {
   Fiber& fiber = idle_fiber();
   resume(first);
   jump(fiber);
-  if (error_.empty()) check_fences();
-  if (error_.empty()) return;
+  if (error_.empty()) {
+    error_ = shared_.broken_fence();
+    if (error_.empty()) return;
+    error_ += " [block " + text(blockIdx) + "]";
+  }
   idle_.clear();  // the waiting stacks are abandoned
   fibers_.clear();
   throw KernelError(error_);
@@ -424,19 +366,10 @@ void Scheduler::collective(uint32_t mask, void (*operation)(uint32_t, void**), v
 }
 
 void* Scheduler::shared_array(const void* key, size_t size) {
-  for (const SharedArray& array : arrays_)
-    if (array.key == key) return shared_ + array.offset;
-  const size_t offset = (shared_used_ + kFence + 15) & ~size_t{15};
-  size_t total = size;
-  for (const SharedArray& array : arrays_) total += array.size;
-  if (total > kStaticShared || total + launch_->dynamic_shared > config().max_shared)
-    fail("too much shared memory: " + std::to_string(total) + " bytes static");
-  arrays_.push_back({key, offset, size});
-  shared_used_ = offset + size;
-  FACE_ALLOW(shared_ + offset, size + kFence);
-  std::memset(shared_ + offset, kPoison, size + kFence);
-  FACE_FORBID(shared_ + offset + size, kFence);
-  return shared_ + offset;
+  void* array = shared_.array(key, size, config().max_shared);
+  if (array == nullptr)
+    fail("too much shared memory: an array of " + std::to_string(size) + " bytes");
+  return array;
 }
 
 }  // namespace
@@ -481,35 +414,17 @@ void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operan
 void fail(const std::string& message) { scheduler().fail(message); }
 int lane() { return scheduler().lane(); }
 void* shared_array(const void* key, size_t size) { return scheduler().shared_array(key, size); }
-void* dynamic_shared() { return scheduler().dynamic_shared(); }
-bool in_shared(const void* p, size_t size) { return scheduler().in_shared(p, size); }
+void* dynamic_shared() { return scheduler().shared().dynamic(); }
+bool in_shared(const void* p, size_t size) { return scheduler().shared().contains(p, size); }
 
 void cp_async(void* to, const void* from, uint32_t size, uint32_t valid) {
   if (!in_shared(to, size)) fail("cp.async: destination outside shared memory");
   if (((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) & (size - 1)) != 0)
     fail("cp.async: address not aligned to " + std::to_string(size) + " bytes");
-  Thread& t = scheduler().current();
-  t.copies.push_back({static_cast<char*>(to), static_cast<const char*>(from), size, valid});
-  ++t.uncommitted;
+  scheduler().current().copies.add(to, from, size, valid);
 }
 
-void cp_async_commit() {
-  Thread& t = scheduler().current();
-  t.groups.push_back(t.uncommitted);
-  t.uncommitted = 0;
-}
-
-void cp_async_wait(uint32_t keep_groups) {
-  Thread& t = scheduler().current();
-  size_t finished = 0, group = 0;
-  for (; t.groups.size() - group > keep_groups; ++group) finished += t.groups[group];
-  for (size_t i = 0; i < finished; ++i) {
-    const Copy& copy = t.copies[i];
-    std::memcpy(copy.to, copy.from, copy.valid);
-    std::memset(copy.to + copy.valid, 0, copy.size - copy.valid);
-  }
-  t.copies.erase(t.copies.begin(), t.copies.begin() + static_cast<ptrdiff_t>(finished));
-  t.groups.erase(t.groups.begin(), t.groups.begin() + static_cast<ptrdiff_t>(group));
-}
+void cp_async_commit() { scheduler().current().copies.commit(); }
+void cp_async_wait(uint32_t keep_groups) { scheduler().current().copies.wait(keep_groups); }
 
 }  // namespace face::cuda::emu
