@@ -6,6 +6,8 @@ build_dir=${FACE_BUILD_DIR:-$project_dir/build}
 # shellcheck disable=SC2034  # used by the scripts that source this
 # Things fetched once: model packs, headers, results of slow checks.
 cache_dir=${FACE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/face-worker}
+# ccache finds its objects again wherever the checkout lies.
+export CCACHE_BASEDIR=$project_dir CCACHE_NOHASHDIR=1
 
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 fail() {

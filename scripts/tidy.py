@@ -3,7 +3,7 @@
 """Runs clang-tidy over every source file of the build, skipping files that passed unchanged before.
 
 A stamp is named by the SHA-256 of the configuration, clang-tidy's version, the compile command and
-the preprocessed text: whatever clang-tidy could see.
+the preprocessed text, without the project's own path: whatever clang-tidy could see.
 """
 import argparse
 import concurrent.futures
@@ -35,8 +35,8 @@ def compile_commands(build):
 def stamp_name(directory, arguments, common):
     command = [a for a in arguments if a not in ("-c",)] + ["-E", "-P"]
     text = subprocess.run(command, cwd=directory, check=True, capture_output=True).stdout
-    relative = " ".join(arguments).replace(str(ROOT), "")
-    return hashlib.sha256(common + relative.encode() + b"\0" + text).hexdigest()
+    seen = common + " ".join(arguments).encode() + b"\0" + text
+    return hashlib.sha256(seen.replace(str(ROOT).encode(), b"")).hexdigest()
 
 
 def check(path, command, build, stamps, common):
@@ -60,7 +60,8 @@ def main():
     options = parser.parse_args()
     options.stamps.mkdir(parents=True, exist_ok=True)
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True).stdout
-    common = (ROOT / ".clang-tidy").read_bytes() + version
+    configs = sorted(ROOT.glob(".clang-tidy")) + sorted(ROOT.glob("*/.clang-tidy"))
+    common = b"".join(config.read_bytes() for config in configs) + version
     commands = compile_commands(options.build.resolve())
     wanted = {f.resolve() for f in options.files} or commands.keys()
     failed = 0

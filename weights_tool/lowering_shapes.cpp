@@ -35,12 +35,13 @@ void check_nearest(const onnx::Node& node, bool has_modes) {
   const std::string transformation =
       text("coordinate_transformation_mode", "half_pixel", "asymmetric");
   const std::string nearest = text("nearest_mode", "round_prefer_floor", "floor");
+  const std::string complaint = "nearest upsampling by " + transformation + " and " + nearest +
+                                " does not give every pixel twice";
   constexpr int kSource = 8;
   for (int i = 0; i < 2 * kSource; ++i) {
+    const int expected = i / 2;
     const double x = round_nearest(node, nearest, source_position(node, transformation, i));
-    if (std::min<double>(std::max(x, 0.0), kSource - 1) != i / 2)
-      refuse(node.name, "nearest upsampling by " + transformation + " and " + nearest +
-                            " does not give every pixel twice");
+    if (std::min<double>(std::max(x, 0.0), kSource - 1) != expected) refuse(node.name, complaint);
   }
 }
 

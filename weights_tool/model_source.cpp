@@ -82,7 +82,7 @@ std::vector<ModelSource> archive_models(const fs::path& path) {
 std::vector<ModelSource> folder_models(const fs::path& path) {
   std::vector<ModelSource> models;
   for (const auto& entry : fs::directory_iterator(path)) {
-    const fs::path file = entry.path();
+    const fs::path& file = entry.path();
     if (entry.is_regular_file() && is_onnx(file))
       models.push_back({file.filename().string(), false, [file] { return onnx::read_onnx(file); }});
   }

@@ -190,7 +190,7 @@ fs::path resolve(const std::string& location, const fs::path& folder) {
   if (location.empty()) fail("external data: no location");
   std::error_code error;
   const fs::path base = fs::canonical(folder, error);
-  const fs::path path = error ? fs::path() : fs::canonical(base / location, error);
+  fs::path path = error ? fs::path() : fs::canonical(base / location, error);
   if (error) fail("external data: '" + location + "' cannot be opened");
   if (std::mismatch(base.begin(), base.end(), path.begin(), path.end()).first != base.end())
     fail("external data: '" + location + "' lies outside the model's folder");

@@ -135,6 +135,7 @@ struct Tuner::State {
       }
     }
     std::vector<Timing> timings;
+    timings.reserve(field.size());
     for (Contender& c : field) timings.push_back(std::move(c.timing));
     return timings;
   }

@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #if defined(FACE_CUDA_EMULATED)
+// NOLINTBEGIN(bugprone-macro-parentheses): types and names in declarations
 /// FACE_SHARED(float, tile, [16][17]); declares a shared array.
 #define FACE_SHARED(T, name, dims)                \
   static const char name##_key = 0;               \
@@ -31,6 +32,7 @@
 #define FACE_UNROLL _Pragma("unroll")
 #define FACE_SITE
 #endif
+// NOLINTEND(bugprone-macro-parentheses)
 
 namespace face::cuda {
 

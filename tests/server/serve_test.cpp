@@ -20,7 +20,6 @@ namespace face {
 namespace {
 
 using test::post_picture;
-using test::RawAnswer;
 using test::RawClient;
 using namespace std::chrono_literals;
 

@@ -29,7 +29,8 @@ ArrayPtr floats(Dims dims, std::vector<float> values) {
 }
 ArrayPtr matrix() { return ints({2, 3}, {1, 2, 3, 4, 5, 6}); }
 
-ArrayPtr evaluate(const std::string& op, std::vector<ArrayPtr> inputs, Attributes attributes) {
+ArrayPtr evaluate(const std::string& op, const std::vector<ArrayPtr>& inputs,
+                  Attributes attributes) {
   const onnx::Node node{op, "n", {}, {"out"}, std::move(attributes)};
   return evaluate_constant(node, inputs);
 }

@@ -5,6 +5,8 @@
 #include "kernels/cuda/emu/language.h"
 #include "kernels/math/half.h"
 
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): CUDA's names
+
 struct __half {
   uint16_t bits;
 };
@@ -23,3 +25,5 @@ inline float2 __half22float2(__half2 h) { return {__half2float(h.x), __half2floa
 inline __half2 __floats2half2_rn(float a, float b) {
   return {__float2half_rn(a), __float2half_rn(b)};
 }
+
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)

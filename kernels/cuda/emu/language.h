@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstring>
 
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): CUDA's names
+
 #define __global__
 #define __device__
 #define __host__
@@ -89,3 +91,5 @@ inline T atomicOr(T* p, V v) {
   *p = old | static_cast<T>(v);
   return old;
 }
+
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)

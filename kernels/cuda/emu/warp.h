@@ -6,6 +6,8 @@
 #include "kernels/cuda/emu/block.h"
 #include "kernels/cuda/emu/half.h"
 
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): CUDA's names
+
 #define FACE_EMU_SITE ::face::cuda::emu::Site site = {__builtin_FILE(), __builtin_LINE()}
 
 inline void __syncthreads(FACE_EMU_SITE) { face::cuda::emu::barrier(site); }
@@ -153,3 +155,5 @@ inline bool __any_sync(uint32_t mask, bool predicate, FACE_EMU_SITE) {
 inline bool __all_sync(uint32_t mask, bool predicate, FACE_EMU_SITE) {
   return face::cuda::emu::vote(mask, predicate, site) == mask;
 }
+
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
