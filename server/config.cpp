@@ -222,9 +222,10 @@ std::vector<int> parse_det_sizes(const std::string& text) {
     const bool good = error == std::errc() && end == word.data() + word.size() && size > 0 &&
                       size <= kLargest && size % kMultiple == 0;
     if (!good) {
-      throw Error(
-          ErrorKind::kInvalidArgument,
-          "--det-size " + text + ": \"" + word + "\" is not a multiple of 32 between 32 and 4096");
+      std::string reason = "--det-size ";
+      reason.append(text).append(": \"").append(word);
+      throw Error(ErrorKind::kInvalidArgument,
+                  reason + "\" is not a multiple of 32 between 32 and 4096");
     }
     sizes.push_back(size);
   }

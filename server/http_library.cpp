@@ -58,8 +58,10 @@ ssize_t write_headers(httplib::Stream& stream, const httplib::Headers& headers) 
 }
 
 std::string rewritten_head(const Exchange& exchange) {
-  const bool is_head = exchange.request != nullptr && exchange.request->head.method == "HEAD";
-  if (!exchange.with_body) return std::string(is_head ? "HEAD" : "GET") + " / HTTP/1.1\r\n\r\n";
+  if (exchange.request == nullptr || !exchange.with_body) {
+    const bool is_head = exchange.request != nullptr && exchange.request->head.method == "HEAD";
+    return std::string(is_head ? "HEAD" : "GET") + " / HTTP/1.1\r\n\r\n";
+  }
   const Head& head = exchange.request->head;
   std::string text = "POST / HTTP/1.1\r\n";
   text += head.framing == Framing::kChunked

@@ -4,7 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,7 +50,7 @@ void prepare_input(NpyArray& array, const Input& input, int batch) {
 }
 
 double percentile(const std::vector<double>& sorted, double share) {
-  return sorted[static_cast<size_t>(share * static_cast<double>(sorted.size() - 1) + 0.5)];
+  return sorted[static_cast<size_t>(std::lround(share * static_cast<double>(sorted.size() - 1)))];
 }
 
 void print_times(std::vector<double> ms) {
@@ -126,7 +128,7 @@ void run(const Arguments& a) {
     print_profile(executable->profile(input.values.data(), static_cast<int>(input.shape[0])));
 }
 
-int main_of(int argc, char** argv) {
+int run_command(int argc, char** argv) {
   Arguments a;
   CLI::App app("Runs one network of a weight file on an .npy input and times it.");
   app.add_option("--model", a.model, "weight file (.fwp)")->required();
@@ -144,16 +146,18 @@ int main_of(int argc, char** argv) {
   app.add_option("--iterations", a.iterations, "timed runs")->check(CLI::Range(1, 1000000));
   app.add_flag("--profile", a.profile, "print a table of layers");
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(a);
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "face_exec: %s\n", e.what());
-    return 1;
-  }
+  run(a);
   return 0;
 }
 
 }  // namespace
 }  // namespace face
 
-int main(int argc, char** argv) { return face::main_of(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return face::run_command(argc, argv);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "face_exec: %s\n", e.what());
+    return 1;
+  }
+}

@@ -31,7 +31,7 @@ std::string read_bytes(const std::filesystem::path& path) {
 std::string header_of(const std::string& bytes, const std::filesystem::path& path, size_t& begin) {
   if (bytes.size() < 10 || bytes.compare(0, kMagicBytes, kMagic, kMagicBytes) != 0)
     refuse(path, "not an .npy file");
-  const int version = bytes[kMagicBytes];
+  const int version = static_cast<uint8_t>(bytes[kMagicBytes]);
   if (version < 1 || version > 3) refuse(path, "version " + std::to_string(version));
   const size_t width = version == 1 ? 2 : 4, start = kMagicBytes + 2 + width;
   size_t length = 0;

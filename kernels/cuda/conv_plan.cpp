@@ -30,7 +30,7 @@ ConvTile choose_tile(const OpParams& p, const ConvMmaPlan& plan, size_t max_shar
   ConvTile best;
   size_t best_blocks = 0;
   const int max_width = std::min(p.out_w, kConvRows);
-  for (int width = std::min(4, max_width); width <= max_width; ++width) {
+  for (int width = std::clamp(max_width, 1, 4); width <= max_width; ++width) {
     const int max_height = std::min(p.out_h, kConvRows / width);
     for (int height = 1; height <= max_height; ++height) {
       const bool whole = width == p.out_w && height == p.out_h;

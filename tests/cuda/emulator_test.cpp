@@ -20,7 +20,7 @@ __global__ void block_sum_kernel(const float* x, float* out, Bug bug) {
   if (thread % 32 == 0) part[warp] = sum;
   if (bug == Bug::kPartOfBlock && thread < 64) __syncthreads();
   if (bug == Bug::kTwoPlaces) {
-    if (warp == 0) {
+    if (warp == 0) {  // NOLINT(bugprone-branch-clone): two barriers on purpose
       __syncthreads();
     } else {
       __syncthreads();

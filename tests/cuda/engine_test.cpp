@@ -19,7 +19,6 @@
 namespace face {
 namespace {
 
-using cuda::emu::Machine;
 using testing::HasSubstr;
 
 /// Every kind of operation the executor knows, 3x24x20 -> 10 numbers.

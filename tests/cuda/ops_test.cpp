@@ -44,8 +44,8 @@ class Problem {
     p.clip_low = -0.25f, p.clip_high = 0.5f;
     p.splits = c.splits;
     input = activations(c.batch * c.size_h * c.size_w, c.in);
-    weights = random(size_t(c.out) * (c.in / c.groups) * c.kernel * c.kernel,
-                     1.f / std::sqrt(float(c.in / c.groups) * c.kernel * c.kernel));
+    const int fan_in = c.in / c.groups * c.kernel * c.kernel;
+    weights = random(size_t(c.out) * fan_in, 1.f / std::sqrt(float(fan_in)));
     bias = padded_rows(c.border ? 9 : 1, c.out);
     slopes = padded_rows(1, c.out);
     const int shrink = c.addend == 2 ? 2 : 1;

@@ -178,10 +178,11 @@ class Decode : public Emulated {
       const std::vector<Detection> want = twin(n);
       EXPECT_EQ(p_.status[n], 0);
       ASSERT_EQ(p_.face_counts[n], static_cast<int>(want.size()));
-      for (size_t i = 0; i < want.size(); ++i)
-        ASSERT_EQ(
-            std::memcmp(&p_.faces[size_t(n) * kMaxCandidates + i], &want[i], sizeof(Detection)), 0)
-            << i;
+      for (size_t i = 0; i < want.size(); ++i) {
+        const Detection& got = p_.faces[size_t(n) * kMaxCandidates + i];
+        // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): floats alone, equal to the bit
+        ASSERT_EQ(std::memcmp(&got, &want[i], sizeof(Detection)), 0) << i;
+      }
     }
   }
 

@@ -2,9 +2,8 @@
 // tests/image/corpus.cpp - one row at a time: read, probe, decode, measure, judge.
 #include "tests/image/corpus.h"
 
-#include <time.h>
-
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <sstream>

@@ -92,11 +92,13 @@ bool heap_fail_at(size_t n) {
 
 // glibc's own allocator, under the names it keeps for programs that replace malloc.
 extern "C" {
+// NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): glibc's names
 void* __libc_malloc(size_t);
 void* __libc_calloc(size_t, size_t);
 void* __libc_realloc(void*, size_t);
 void* __libc_memalign(size_t, size_t);
 void __libc_free(void*);
+// NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)
 
 void* malloc(size_t bytes) {
   return face::test::fails() ? face::test::failed() : face::test::counted(__libc_malloc(bytes));

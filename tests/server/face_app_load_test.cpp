@@ -153,7 +153,6 @@ TEST(FaceApp, DrainUnderLoadLosesNothing) {
   auto worker = std::make_unique<Worker>();
   std::atomic<int> answered{0};
   std::atomic<int> refused{0};
-  std::atomic<bool> draining{false};
   std::vector<std::thread> clients;
   clients.reserve(4);
   for (int i = 0; i < 4; ++i) {
