@@ -127,7 +127,8 @@ Library::~Library() = default;
 
 void Library::run(ClientStream& stream, Exchange& exchange, size_t body_limit) const {
   static const Head kNoBody;
-  stream.replay(rewritten_head(exchange), exchange.with_body ? exchange.request->head : kNoBody,
+  const bool body_follows = exchange.with_body && exchange.request != nullptr;
+  stream.replay(rewritten_head(exchange), body_follows ? exchange.request->head : kNoBody,
                 body_limit);
   t_exchange = &exchange;
   t_stream = &stream;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "engine/tools/npy.h"
 
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <regex>
+#include <sstream>
 #include <string>
+#include <system_error>
 
 #include "engine/error.h"
 
@@ -42,22 +44,33 @@ std::string header_of(const std::string& bytes, const std::filesystem::path& pat
   return bytes.substr(start, length);
 }
 
-std::string field(const std::string& header, const std::string& pattern,
+/// What stands behind `'key':` in the header, from `open` (kept out) to the next of `close`.
+std::string field(const std::string& header, const std::string& key, char open, const char* close,
                   const std::filesystem::path& path) {
-  std::smatch match;
-  if (!std::regex_search(header, match, std::regex(pattern)))
-    refuse(path, "header without " + pattern.substr(1, pattern.find('\'', 1) - 1));
-  return match[1];
+  const size_t name = header.find("'" + key + "'");
+  if (name == std::string::npos) refuse(path, "header without '" + key + "'");
+  size_t at = header.find_first_not_of(" :", name + key.size() + 2);
+  if (at != std::string::npos && open != '\0') at = header[at] == open ? at + 1 : std::string::npos;
+  const size_t end = at == std::string::npos ? at : header.find_first_of(close, at);
+  if (end == std::string::npos) refuse(path, "header with a broken '" + key + "'");
+  return header.substr(at, end - at);
 }
 
 std::vector<int64_t> parse_shape(const std::string& text, const std::filesystem::path& path) {
   std::vector<int64_t> shape;
   uint64_t count = 1;
-  const std::regex number("[0-9]+");
-  for (std::sregex_iterator it(text.begin(), text.end(), number), end; it != end; ++it) {
-    if (it->length() > 10) refuse(path, "shape (" + text + ")");
-    shape.push_back(std::stoll(it->str()));
-    count *= static_cast<uint64_t>(shape.back());
+  std::istringstream sides(text);
+  for (std::string side; std::getline(sides, side, ',');) {
+    const size_t first = side.find_first_not_of(' ');
+    if (first == std::string::npos) continue;
+    int64_t value = 0;
+    const char* const end = side.data() + side.size();
+    const auto parsed = std::from_chars(side.data() + first, end, value);
+    if (parsed.ec != std::errc() || parsed.ptr != end || value < 0 ||
+        static_cast<uint64_t>(value) > kMaxValues)
+      refuse(path, "shape (" + text + ")");
+    shape.push_back(value);
+    count *= static_cast<uint64_t>(value);
     if (count > kMaxValues) refuse(path, "shape (" + text + ")");
   }
   return shape;
@@ -69,12 +82,12 @@ NpyArray read_npy(const std::filesystem::path& path) {
   const std::string bytes = read_bytes(path);
   size_t begin = 0;
   const std::string header = header_of(bytes, path, begin);
-  const std::string type = field(header, "'descr':\\s*'([^']*)'", path);
+  const std::string type = field(header, "descr", '\'', "'", path);
   if (type != "<f4") refuse(path, "type " + type + ", want <f4 (float32)");
-  if (field(header, "'fortran_order':\\s*(True|False)", path) == "True")
+  if (field(header, "fortran_order", '\0', ",} ", path) != "False")
     refuse(path, "Fortran order, want C order");
   NpyArray array;
-  array.shape = parse_shape(field(header, "'shape':\\s*\\(([^)]*)\\)", path), path);
+  array.shape = parse_shape(field(header, "shape", '(', ")", path), path);
   size_t count = 1;
   for (const int64_t side : array.shape) count *= static_cast<size_t>(side);
   if (bytes.size() - begin != count * sizeof(float))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Host side of the convolutions: how work is cut and weights are packed.
 #include <algorithm>
+#include <limits>
 
 #include "kernels/cuda/conv_tile.h"
 #include "kernels/cuda/ops.h"
@@ -53,11 +54,12 @@ ConvMmaPlan plan_conv_mma(const OpParams& p) {
   const int in = padded(p.in_c), out = padded(p.out_c);
   plan.tile_k = p.kernel_h * p.kernel_w == 1 ? 32 : 16;
   if (in == 8) plan.tile_k = 8;
-  int best_cost = 0;
+  plan.tile_n = 16;
+  int best_cost = std::numeric_limits<int>::max();
   for (const int tile : {16, 32, 56, 64, 80, 88}) {
     if (plan.tile_k == 8 && tile != 16 && tile != 32 && tile != 64) continue;
     const int cost = ceil_div(out, tile) * (tile + 16);  // 16: the patch is staged once more
-    if (plan.tile_n != 0 && cost > best_cost) continue;
+    if (cost > best_cost) continue;
     plan.tile_n = tile;
     best_cost = cost;
   }
