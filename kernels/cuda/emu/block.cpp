@@ -52,7 +52,10 @@ class Scheduler {
   void run(const Launch& launch);
   void barrier(Site site);
   void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand, Site site);
-  [[noreturn]] void fail(const std::string& message);
+  /// Ends the block with the error `describe()` returns. The stack is dropped, not unwound, so
+  /// what owns memory must live in `describe` only.
+  template <class Describe>
+  [[noreturn]] void fail(Describe describe);
   void* shared_array(const void* key, size_t size);
   SharedMemory& shared() { return shared_; }
   Thread& current() { return threads_[current_]; }
@@ -71,7 +74,8 @@ class Scheduler {
   void resume(int thread);
   void jump(Fiber& to);
   Fiber& idle_fiber();
-  [[noreturn]] void stuck();
+  std::string who_is_stuck() const;
+  std::string others_wait() const;
   std::string where(int thread) const;
   Meeting& meeting(uint32_t mask, Site site);
   uint64_t random();
@@ -173,7 +177,7 @@ Fiber& Scheduler::idle_fiber() {
 /// The running thread stops here until somebody resumes it.
 void Scheduler::wait() {
   const int self = current_, next = pick();
-  if (next < 0) stuck();
+  if (next < 0) fail([&] { return who_is_stuck(); });
   const bool fresh = threads_[next].state == State::kNew;
   resume(next);
   if (next == self) return;
@@ -194,12 +198,11 @@ void Scheduler::run_threads() {
     launch_->body(launch_->argument);
     current().state = State::kDone;
     ++done_;
-    if (waiting_ > 0)
-      fail("divergent __syncthreads: others wait at " + text(barrier_site_) + "; " +
-           where(current_));
-    if (!current().copies.empty()) fail("cp.async never waited for: " + where(current_));
+    if (waiting_ > 0) fail([&] { return others_wait(); });
+    if (!current().copies.empty())
+      fail([&] { return "cp.async never waited for: " + where(current_); });
     const int next = pick();
-    if (next < 0 && done_ != count_) stuck();
+    if (next < 0 && done_ != count_) fail([&] { return who_is_stuck(); });
     if (next >= 0 && threads_[next].state == State::kNew) {
       resume(next);
       continue;
@@ -225,14 +228,19 @@ std::string Scheduler::where(int thread) const {
   return "thread " + text(t.index) + doing + text(t.site);
 }
 
-void Scheduler::fail(const std::string& message) {
-  error_ = message + " [block " + text(blockIdx) + ", schedule seed " +
-           std::to_string(config().seed) + "]";
+std::string Scheduler::others_wait() const {
+  return "divergent __syncthreads: others wait at " + text(barrier_site_) + "; " + where(current_);
+}
+
+template <class Describe>
+void Scheduler::fail(Describe describe) {
+  error_ = describe();
+  error_ += " [block " + text(blockIdx) + ", schedule seed " + std::to_string(config().seed) + "]";
   jump(caller_);
   std::abort();  // the caller dropped this stack
 }
 
-void Scheduler::stuck() {
+std::string Scheduler::who_is_stuck() const {
   std::string message = "deadlock: ";
   int shown = 0;
   for (int t = 0; t < count_ && shown < 3; ++t) {
@@ -241,8 +249,8 @@ void Scheduler::stuck() {
     message += where(t) + "; ";
     ++shown;
   }
-  fail(message + std::to_string(waiting_) + " of " + std::to_string(count_) +
-       " threads in the barrier, " + std::to_string(done_) + " returned");
+  return message + std::to_string(waiting_) + " of " + std::to_string(count_) +
+         " threads in the barrier, " + std::to_string(done_) + " returned";
 }
 
 // ---- one block ----
@@ -312,11 +320,13 @@ void Scheduler::barrier(Site site) {
   Thread& self = current();
   self.site = site;
   if (done_ > 0)
-    fail("divergent __syncthreads: " + std::to_string(done_) +
-         " threads of the block have returned; " + where(current_));
+    fail([&] {
+      return "divergent __syncthreads: " + std::to_string(done_) +
+             " threads of the block have returned; " + where(current_);
+    });
   if (waiting_ == 0) barrier_site_ = site;
   if (site.line != barrier_site_.line || std::strcmp(site.file, barrier_site_.file) != 0)
-    fail("divergent __syncthreads: others wait at " + text(barrier_site_) + "; " + where(current_));
+    fail([&] { return others_wait(); });
   self.state = State::kAtBarrier;
   if (++waiting_ == count_) {
     waiting_ = 0;
@@ -334,7 +344,10 @@ Meeting& Scheduler::meeting(uint32_t mask, Site site) {
     } else if (m.mask == mask) {
       return m;
     } else if ((m.mask & mask) != 0) {
-      fail("warp operation: overlapping masks, other at " + text(m.site) + "; " + where(current_));
+      fail([&] {
+        return "warp operation: overlapping masks, other at " + text(m.site) + "; " +
+               where(current_);
+      });
     }
   }
   if (free == nullptr) free = &meetings.emplace_back();
@@ -349,12 +362,14 @@ void Scheduler::collective(uint32_t mask, void (*operation)(uint32_t, void**), v
   current().site = site;
   const int self = current_, l = lane();
   if ((mask >> l & 1) == 0)
-    fail("warp operation: the calling lane is not in its own mask; " + where(self));
+    fail([&] { return "warp operation: the calling lane is not in its own mask; " + where(self); });
   Meeting& m = meeting(mask, site);
   if (m.operation == nullptr) m.operation = operation;
   if (m.operation != operation || m.site.line != site.line)
-    fail("warp operation: lanes meet in different operations, other at " + text(m.site) + "; " +
-         where(self));
+    fail([&] {
+      return "warp operation: lanes meet in different operations, other at " + text(m.site) + "; " +
+             where(self);
+    });
   m.arrived |= 1u << l;
   m.operands[l] = operand;
   current().state = State::kAtWarpOperation;
@@ -368,7 +383,7 @@ void Scheduler::collective(uint32_t mask, void (*operation)(uint32_t, void**), v
 void* Scheduler::shared_array(const void* key, size_t size) {
   void* array = shared_.array(key, size, config().max_shared);
   if (array == nullptr)
-    fail("too much shared memory: an array of " + std::to_string(size) + " bytes");
+    fail([&] { return "too much shared memory: an array of " + std::to_string(size) + " bytes"; });
   return array;
 }
 
@@ -411,7 +426,9 @@ void barrier(Site site) { scheduler().barrier(site); }
 void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand, Site site) {
   scheduler().collective(mask, operation, operand, site);
 }
-void fail(const std::string& message) { scheduler().fail(message); }
+void fail(const char* message) {
+  scheduler().fail([&] { return std::string(message); });
+}
 int lane() { return scheduler().lane(); }
 void* shared_array(const void* key, size_t size) { return scheduler().shared_array(key, size); }
 void* dynamic_shared() { return scheduler().shared().dynamic(); }
@@ -420,7 +437,8 @@ bool in_shared(const void* p, size_t size) { return scheduler().shared().contain
 void cp_async(void* to, const void* from, uint32_t size, uint32_t valid) {
   if (!in_shared(to, size)) fail("cp.async: destination outside shared memory");
   if (((reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) & (size - 1)) != 0)
-    fail("cp.async: address not aligned to " + std::to_string(size) + " bytes");
+    scheduler().fail(
+        [&] { return "cp.async: address not aligned to " + std::to_string(size) + " bytes"; });
   scheduler().current().copies.add(to, from, size, valid);
 }
 

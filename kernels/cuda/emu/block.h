@@ -59,7 +59,7 @@ void barrier(Site site);
 /// lanes) once for all of them. `operand` must live until the call returns.
 void collective(uint32_t mask, void (*operation)(uint32_t mask, void** operands), void* operand,
                 Site site);
-[[noreturn]] void fail(const std::string& message);
+[[noreturn]] void fail(const char* message);
 int lane();
 
 /// Memory of the FACE_SHARED array that `key` identifies: the same for all threads of a block.
