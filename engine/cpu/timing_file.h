@@ -2,9 +2,8 @@
 // engine/cpu/timing_file.h - layer timings kept between processes, in a text file beside the
 // weights.
 //
-// Two header lines, format and machine, then one line per layer problem: its key and, for each
-// candidate, name, milliseconds and bytes of weights, separated by tabs. Worth nothing elsewhere
-// and safe to delete.
+// A file of engine/line_file.h: one line per layer problem, whose fields are name, milliseconds and
+// bytes of weights of each candidate.
 #pragma once
 
 #include <filesystem>
@@ -27,7 +26,7 @@ using TimingTable = std::map<std::string, std::vector<Timing>>;
 [[nodiscard]] TimingTable read_timings(const std::filesystem::path& path,
                                        const std::string& machine);
 
-/// Writes a temporary file beside `path` and renames it. False if the folder cannot be written.
+/// False if the folder cannot be written.
 bool write_timings(const std::filesystem::path& path, const std::string& machine,
                    const TimingTable& timings);
 

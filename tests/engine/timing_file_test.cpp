@@ -7,6 +7,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "engine/line_file.h"
+
 namespace face::cpu {
 namespace {
 
@@ -59,11 +61,39 @@ TEST_F(TimingFile, MissingOrForeignFileIsEmpty) {
 }
 
 TEST_F(TimingFile, LeavesOutLinesThatDoNotParse) {
-  for (const char* bad : {"key", "key\tname\t1", "key\tname\tx\t1", "key\tname\tnan\t1",
-                          "key\tname\t-1\t1", "key\tname\t1\t-1", "key\tname\t1\t1\tmore"}) {
+  using Fields = std::vector<std::string>;
+  for (const Fields& bad : {Fields{},
+                            {"name", "1"},
+                            {"name", "x", "1"},
+                            {"name", "nan", "1"},
+                            {"name", "-1", "1"},
+                            {"name", "1", "-1"},
+                            {"name", "1", "1", "more"}}) {
+    const std::string format = "face-worker layer timings 2";
     ASSERT_TRUE(write_timings(path_, "machine", table_));
-    write_text(text() + bad + "\n");
-    EXPECT_EQ(read_timings(path_, "machine").size(), 2u) << bad;
+    LineTable lines = read_lines(path_, format, "machine");
+    ASSERT_EQ(lines.size(), 2u);
+    lines["bad"] = bad;
+    ASSERT_TRUE(write_lines(path_, format, "machine", lines));
+    EXPECT_EQ(read_timings(path_, "machine").size(), 2u) << testing::PrintToString(bad);
+  }
+}
+
+TEST_F(TimingFile, LeavesOutLinesWithAWrongByteAndKeepsTheOthers) {
+  ASSERT_TRUE(write_timings(path_, "machine", table_));
+  const std::string whole = text();
+  const size_t lines = whole.find("28 320");
+  for (size_t i = lines; i < whole.size(); ++i) {
+    std::string broken = whole;
+    broken[i] = static_cast<char>(broken[i] ^ 1);
+    write_text(broken);
+    const TimingTable read = read_timings(path_, "machine");
+    EXPECT_LE(read.size(), 1u) << "byte " << i;
+    for (const auto& [key, timings] : read) EXPECT_TRUE(table_.contains(key)) << "byte " << i;
+  }
+  for (size_t size = 0; size < whole.size(); ++size) {
+    write_text(whole.substr(0, size));
+    EXPECT_LE(read_timings(path_, "machine").size(), size + 1 == whole.size() ? 2u : 1u);
   }
 }
 
