@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/cuda/op_params.h"
 #include "engine/error.h"
 #include "kernels/cuda/conv_tile.h"
 #include "kernels/math/half.h"
@@ -58,22 +59,8 @@ class DeviceNetwork::Builder {
 
   void add(const Op& op) {
     Step step;
+    step.params = op_params(op, o_.shapes_);
     OpParams& p = step.params;
-    const Shape& in = o_.shapes_[op.input];
-    const Shape& out = o_.shapes_[op.output];
-    p.in_h = in.height, p.in_w = in.width, p.in_c = in.channels;
-    p.out_h = out.height, p.out_w = out.width, p.out_c = out.channels;
-    p.kernel_h = op.kernel_h, p.kernel_w = op.kernel_w;
-    p.stride_h = op.stride_h, p.stride_w = op.stride_w;
-    p.pad_top = op.pad_top, p.pad_left = op.pad_left;
-    p.pad_bottom = op.pad_bottom, p.pad_right = op.pad_right;
-    p.groups = op.groups;
-    p.count_include_pad = op.count_include_pad;
-    p.upsample = op.kind == OpKind::kUpsample2x;
-    p.border_bias = op.bias_kind == BiasKind::kBorder9;
-    p.addend_upsampled = op.addend_upsampled;
-    p.activation = static_cast<Act>(op.activation);
-    p.clip_low = op.clip_low, p.clip_high = op.clip_high;
     p.in = o_.tensor(op.input);
     p.out = o_.tensor(op.output);
     if (op.addend != kNoTensor) p.addend = o_.tensor(op.addend);
@@ -82,7 +69,7 @@ class DeviceNetwork::Builder {
     if (op.kind == OpKind::kConv) {
       offsets.weights = add_conv(op, step, op.weights);
     } else if (op.kind == OpKind::kFullyConnected) {
-      offsets.weights = add_fully_connected(op, step);
+      offsets.weights = add_conv(op, step, fully_connected_weights(op, o_.shapes_));
     } else if (op.kind == OpKind::kAffine) {
       offsets.weights = add_floats(op.weights, 1, p.out_c);
     }
@@ -119,21 +106,6 @@ class DeviceNetwork::Builder {
     std::vector<uint16_t> halves(packed.size());
     std::transform(packed.begin(), packed.end(), halves.begin(), half_from_float);
     return add_bytes(halves.data(), halves.size() * sizeof(uint16_t));
-  }
-
-  /// A convolution over the whole input as one pixel: (h, w, padded c) instead of (c, h, w).
-  size_t add_fully_connected(const Op& op, Step& step) {
-    OpParams& p = step.params;
-    const int area = p.in_h * p.in_w, channels = p.in_c, stride = padded(channels);
-    std::vector<float> weights(size_t(p.out_c) * area * stride);
-    for (int o = 0; o < p.out_c; ++o)
-      for (int c = 0; c < channels; ++c)
-        for (int i = 0; i < area; ++i)
-          weights[(size_t(o) * area + i) * stride + c] =
-              op.weights[(size_t(o) * channels + c) * area + i];
-    p.in_c = area * stride;
-    p.in_h = p.in_w = 1;
-    return add_conv(op, step, weights);
   }
 
   bool use_tensor_cores(Step& step) const {
