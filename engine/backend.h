@@ -39,9 +39,9 @@ struct CompileOptions {
   int max_batch = 1;
   int height = 0, width = 0;  // input size; 0: the network's own, or 640 for a detector
   int threads = 0;            // CPU: 0 takes every core this process may use
-  bool use_cudnn = true;      // CUDA only
-  /// CPU only: a file that keeps the timings by which implementations are chosen, so that the next
-  /// start need not measure; empty: none. Usually timing_path_of() the weight file.
+  bool use_cudnn = true;      // CUDA only: where it is installed and faster than our kernels
+  /// A file that keeps the timings by which implementations are chosen, so that the next start need
+  /// not measure; empty: none. Usually timing_path_of() the weight file.
   std::string timing_path = {};
 };
 /// Where timings of a weight file's layers are kept: beside it.
@@ -75,6 +75,8 @@ class Executable {
   /// A tensor that an Output or DetectorLevel names, after run(): (batch, H, W, C) float32 in host
   /// memory, valid until the next run().
   [[nodiscard]] virtual std::span<const float> output(TensorId tensor) const = 0;
+  /// What else to know about how it computes, e.g. "cuDNN 9.19.0: 31 of 55 convolutions".
+  [[nodiscard]] virtual std::string notes() const { return ""; }
   /// As run(), timing each op.
   virtual std::vector<LayerProfile> profile(const float* input, int batch) = 0;
 };
@@ -96,7 +98,7 @@ struct PipelineOptions {
   int threads = 0;
   int max_batch = 8;         // images of one run()
   int max_faces_chunk = 16;  // faces that go through the recogniser together
-  bool use_cudnn = true;
+  bool use_cudnn = true;     // CUDA only
 };
 
 /// Pictures to faces on one device: letterbox, detector, decode, NMS, alignment, recogniser.
@@ -112,6 +114,7 @@ class Pipeline {
   [[nodiscard]] virtual int max_batch() const = 0;
   [[nodiscard]] virtual Precision precision() const = 0;
   [[nodiscard]] virtual size_t memory_bytes() const = 0;  // activations and own weight copies
+  [[nodiscard]] virtual std::string notes() const { return ""; }  // as Executable's
 };
 
 /// What health answers tell about the device in use.

@@ -34,6 +34,7 @@ class FaceEngine {
   [[nodiscard]] Precision precision() const { return pipeline_->precision(); }
   [[nodiscard]] int max_batch() const { return pipeline_->max_batch(); }
   [[nodiscard]] size_t memory_bytes() const { return pipeline_->memory_bytes(); }
+  [[nodiscard]] std::string notes() const { return pipeline_->notes(); }
 
  private:
   std::shared_ptr<const Pack> pack_;

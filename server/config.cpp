@@ -69,6 +69,9 @@ void add_engine_options(CLI::App* app, Config* config, Raw* raw) {
       ->envname("FACE_THREADS")
       ->check(CLI::Range(0, 1'024))
       ->capture_default_str();
+  app->add_flag("!--no-cudnn", pipeline.use_cudnn,
+                "cuda: our own kernels alone, even where cuDNN is installed and faster")
+      ->envname("FACE_NO_CUDNN");
   app->add_option("--score-threshold", pipeline.score_threshold, "Faces below it are dropped")
       ->envname("FACE_SCORE_THRESHOLD")
       ->check(between(0.01, 0.99))

@@ -24,6 +24,7 @@ class EngineService final : public FaceService {
     info_.memory_bytes = engine_.memory_bytes();
     info_.mapped_bytes = size_t(std::filesystem::file_size(loaded.path()));
     info_.max_batch = engine_.max_batch();
+    info_.notes = engine_.notes();
   }
 
   const ServiceInfo& info() const override { return info_; }

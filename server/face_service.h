@@ -24,6 +24,7 @@ struct ServiceInfo {
   size_t memory_bytes = 0;    // activations and weight copies
   size_t mapped_bytes = 0;    // weight file
   int max_batch = 1;
+  std::string notes;  // Pipeline::notes()
 };
 
 /// Pictures to faces. Threads: info() from any; run() is not reentrant.

@@ -65,6 +65,8 @@ void log_ready(const ServiceInfo& info, std::chrono::steady_clock::time_point be
     log::write(log::Level::kWarning, "untrained",
                {{"warning", "generated weights: answers mean nothing, health is never healthy"}});
   }
+  if (!info.notes.empty())
+    log::write(log::Level::kInfo, "implementations", {{"notes", info.notes}});
   log::write(log::Level::kInfo, "ready",
              {{"device", info.device.is_cuda ? "cuda" : "cpu"},
               {"device_name", info.device.name},

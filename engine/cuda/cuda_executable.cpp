@@ -13,11 +13,11 @@ namespace {
 class CudaExecutable final : public Executable {
  public:
   CudaExecutable(const Device& device, const Network& network, int height, int width, int max_batch,
-                 ElementType type)
+                 ElementType type, const CudnnOptions& cudnn)
       : device_(device),
         max_batch_(max_batch),
         stream_(make_stream()),
-        network_(device, network, height, width, max_batch, type),
+        network_(device, network, height, width, max_batch, type, cudnn),
         input_shape_(network_.shape(network.input.tensor)) {
     const size_t in = size_t(max_batch) * input_shape_.channels * height * width;
     input_ = pinned_memory(in * sizeof(float));
@@ -59,9 +59,13 @@ class CudaExecutable final : public Executable {
             size_t(max_batch_) * pixels(tensor) * network_.shape(tensor).channels};
   }
 
-  std::vector<LayerProfile> profile(const float* input, int batch) override {
+  [[nodiscard]] std::string notes() const override { return network_.cudnn_note(); }
+
+  /// Times what run() would launch: the batch's bucket.
+  std::vector<LayerProfile> profile(const float* input, int images) override {
     make_current(device_);
-    load(input, batch);
+    load(input, images);
+    const int batch = graphs_.lower_bound(images)->first;
     enqueue_input(batch, stream_.get());
     std::vector<Event> events;
     const auto mark = [&] {
@@ -81,7 +85,7 @@ class CudaExecutable final : public Executable {
       FACE_CUDA(cudaEventElapsedTime(&milliseconds, events[i].get(), events[i + 1].get()));
       const Op& op = network().ops[i];
       const double gflop = 2e-9 * static_cast<double>(mac_count(op, network_.shapes())) * batch;
-      layers.push_back({op.name, network_.implementation(i), milliseconds, gflop});
+      layers.push_back({op.name, network_.implementation(i, batch), milliseconds, gflop});
     }
     return layers;
   }
@@ -161,6 +165,10 @@ ElementType element_type(Precision precision, const Device& device) {
   throw Error(ErrorKind::kInvalidArgument, "precision bf16: the CUDA engine has fp16 and fp32");
 }
 
+CudnnOptions cudnn_options(bool use, const std::string& timing_path) {
+  return {use, timing_path.empty() ? "" : timing_path + ".cuda"};
+}
+
 Precision precision_of(ElementType type) {
   return type == ElementType::kHalf ? Precision::kFp16 : Precision::kFp32;
 }
@@ -175,7 +183,8 @@ std::unique_ptr<Executable> make_cuda_executable(const Device& device, const Net
   return std::make_unique<CudaExecutable>(
       device, network, side(options.height, network.input.height),
       side(options.width, network.input.width), options.max_batch,
-      element_type(options.precision, device));
+      element_type(options.precision, device),
+      cudnn_options(options.use_cudnn, options.timing_path));
 }
 
 }  // namespace face::cuda

@@ -14,6 +14,9 @@ namespace face::cuda {
 [[nodiscard]] ElementType element_type(Precision precision, const Device& device);
 [[nodiscard]] Precision precision_of(ElementType type);
 
+/// Plans are kept in a file beside the timings of the CPU engine.
+[[nodiscard]] CudnnOptions cudnn_options(bool use, const std::string& timing_path);
+
 /// As Backend::compile().
 [[nodiscard]] std::unique_ptr<Executable> make_cuda_executable(const Device& device,
                                                                const Network& network,

@@ -55,6 +55,7 @@ class CudaPipeline final : public Pipeline {
         pack_(std::move(pack)),
         options_(options),
         type_(element_type(options.precision, device)),
+        cudnn_(cudnn_options(options.use_cudnn, timing_path_of(*pack_))),
         stream_(make_stream()),
         uploader_(kSlab) {
     if (pack_->detector() == nullptr)
@@ -66,6 +67,11 @@ class CudaPipeline final : public Pipeline {
   std::vector<std::vector<Face>> run(std::span<const ImageView> images, StageTimes* times) override;
   [[nodiscard]] int max_batch() const override { return options_.max_batch; }
   [[nodiscard]] Precision precision() const override { return precision_of(type_); }
+  [[nodiscard]] std::string notes() const override {
+    std::string text = "detector: " + passes_.front()->cudnn_note();
+    if (recogniser_) text += "; recogniser: " + recogniser_->cudnn_note();
+    return text;
+  }
   [[nodiscard]] size_t memory_bytes() const override {
     size_t bytes = uploader_.memory_bytes() + scratch_.bytes() + descriptors_.bytes() +
                    face_descriptors_.bytes() + embeddings_.bytes();
@@ -106,6 +112,7 @@ class CudaPipeline final : public Pipeline {
   std::shared_ptr<const Pack> pack_;
   PipelineOptions options_;
   ElementType type_;
+  CudnnOptions cudnn_;
   Stream stream_;
   ImageUploader uploader_;
   std::vector<ImageView> uploaded_;
@@ -127,7 +134,8 @@ class CudaPipeline final : public Pipeline {
 void CudaPipeline::build_detector(const Network& network) {
   const int max = options_.max_batch;
   for (const int size : options_.det_sizes)
-    passes_.push_back(std::make_unique<DeviceNetwork>(device_, network, size, size, max, type_));
+    passes_.push_back(
+        std::make_unique<DeviceNetwork>(device_, network, size, size, max, type_, cudnn_));
   for (size_t p = 0; p < passes_.size(); ++p)
     for (const DetectorLevel& level : network.levels) {
       if (decode_.level_count == kMaxHeadLevels)
@@ -193,7 +201,7 @@ void CudaPipeline::build_recogniser(const Network& network) {
     throw Error(ErrorKind::kBadModel, pack_->path().string() + ": recogniser's input is " +
                                           std::to_string(network.input.width) + "x" +
                                           std::to_string(side) + ", not a square");
-  recogniser_ = std::make_unique<DeviceNetwork>(device_, network, side, side, max, type_);
+  recogniser_ = std::make_unique<DeviceNetwork>(device_, network, side, side, max, type_, cudnn_);
   host_face_descriptors_ = pinned_memory(max * sizeof(AlignFace));
   face_descriptors_ = device_memory(max * sizeof(AlignFace));
   embeddings_ = device_memory(size_t(max) * network.embedding_size * sizeof(float));

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "engine/cuda/cudnn_layers.h"
+#include "engine/cuda/installed_cudnn.h"
 #include "engine/cuda/op_params.h"
 #include "engine/error.h"
 #include "kernels/cuda/conv_tile.h"
@@ -167,14 +169,17 @@ class DeviceNetwork::Builder {
 };
 
 DeviceNetwork::DeviceNetwork(const Device& device, const Network& network, int height, int width,
-                             int max_batch, ElementType type)
+                             int max_batch, ElementType type, const CudnnOptions& cudnn)
     : device_(device),
       network_(network),
       type_(type),
       shapes_(infer_shapes(network, height, width)) {
   plan_arena(max_batch);
   Builder(*this, max_batch).run();
+  choose_cudnn(max_batch, cudnn);
 }
+
+DeviceNetwork::~DeviceNetwork() = default;
 
 /// First fit over lifetimes, in the order tensors are written.
 void DeviceNetwork::plan_arena(int max_batch) {
@@ -236,14 +241,18 @@ int DeviceNetwork::splits(const Step& step, int batch) const {
 }
 
 void DeviceNetwork::enqueue_op(size_t index, int batch, cudaStream_t stream) const {
-  const Step& step = steps_[index];
-  OpParams p = step.params;
+  OpParams p = steps_[index].params;
   p.batch = batch;
-  p.splits = splits(step, batch);
+  if (cudnn_ == nullptr || !cudnn_->enqueue(index, p, stream)) enqueue_own(index, p, stream);
+}
+
+void DeviceNetwork::enqueue_own(size_t index, OpParams p, cudaStream_t stream) const {
+  const Step& step = steps_[index];
+  p.splits = splits(step, p.batch);
   if (p.splits > 1) p.partial = partial_.as<float>();
   const auto launched = [&](cudaError_t status) {
-    check(status, implementation(index),
-          "op '" + network_.ops[index].name + "', batch " + std::to_string(batch) + ", " +
+    check(status, own_implementation(index),
+          "op '" + network_.ops[index].name + "', batch " + std::to_string(p.batch) + ", " +
               device_.name);
   };
   switch (step.path) {
@@ -273,7 +282,47 @@ void DeviceNetwork::enqueue(int batch, cudaStream_t stream) const {
   for (size_t i = 0; i < steps_.size(); ++i) enqueue_op(i, batch, stream);
 }
 
-const char* DeviceNetwork::implementation(size_t op) const {
+void DeviceNetwork::choose_cudnn(int max_batch, const CudnnOptions& options) {
+  if (!options.use || type_ != ElementType::kHalf) {
+    cudnn_note_ = options.use ? "cuDNN is not used in fp32" : "cuDNN is turned off";
+    return;
+  }
+  const auto library = cudnn::installed_library();
+  if (library == nullptr) {
+    cudnn_note_ = "cuDNN is not installed";
+    return;
+  }
+  std::vector<OpParams> params;
+  for (const Step& step : steps_) params.push_back(step.params);
+  const std::vector<int> batches = batch_buckets(max_batch);
+  const auto own = [this](size_t index, const OpParams& p, cudaStream_t stream) {
+    enqueue_own(index, p, stream);
+  };
+  try {
+    cudnn_ = std::make_unique<CudnnLayers>(
+        library, CudnnLayers::Work{device_, network_, shapes_, params, batches, arena_, own},
+        options.plan_path);
+    cudnn_note_ = cudnn_->summary();
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::kDeviceLost) throw;
+    cudnn_note_ = std::string("cuDNN is not used: ") + e.what();
+  }
+}
+
+size_t DeviceNetwork::activation_bytes() const {
+  return arena_.bytes() + partial_.bytes() + (cudnn_ ? cudnn_->workspace_bytes() : 0);
+}
+
+size_t DeviceNetwork::weight_bytes() const {
+  return weights_.bytes() + (cudnn_ ? cudnn_->weight_bytes() : 0);
+}
+
+std::string DeviceNetwork::implementation(size_t op, int batch) const {
+  const std::string by_cudnn = cudnn_ ? cudnn_->implementation(op, batch) : "";
+  return by_cudnn.empty() ? own_implementation(op) : by_cudnn;
+}
+
+const char* DeviceNetwork::own_implementation(size_t op) const {
   switch (steps_[op].path) {
     case Path::kMma:
       return "conv_mma";

@@ -2,6 +2,7 @@
 // engine/cuda/device_network.h - a network on a device: weights packed, memory planned, launches.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,15 +29,28 @@ inline void make_current(const Device& device) { FACE_CUDA(cudaSetDevice(device.
 /// Sizes a batch is rounded up to: powers of two below `max_batch`, and `max_batch`.
 [[nodiscard]] std::vector<int> batch_buckets(int max_batch);
 
+/// Whether cuDNN may compute convolutions, and the file that keeps what was chosen (plan_choice.h;
+/// empty: none).
+struct CudnnOptions {
+  bool use = false;
+  std::string plan_path = {};
+};
+
+class CudnnLayers;
+
 /// Activations live in one arena, shared by tensors that are not needed at the same time.
 /// Threads: one at a time. Enqueueing allocates nothing and may be captured.
 class DeviceNetwork {
  public:
   /// `network` must outlive this. Errors: kDevice; kBadModel - a weight that is no finite half.
   DeviceNetwork(const Device& device, const Network& network, int height, int width, int max_batch,
-                ElementType type);
+                ElementType type, const CudnnOptions& cudnn = {});
+  DeviceNetwork(const DeviceNetwork&) = delete;
+  DeviceNetwork& operator=(const DeviceNetwork&) = delete;
+  ~DeviceNetwork();
 
-  /// Runs the operations on the first `batch` images of input().
+  /// Runs the operations on the first `batch` images of input(). cuDNN only has a part where
+  /// `batch` is one of batch_buckets().
   void enqueue(int batch, cudaStream_t stream) const;
   void enqueue_op(size_t index, int batch, cudaStream_t stream) const;
 
@@ -47,9 +61,12 @@ class DeviceNetwork {
   [[nodiscard]] const std::vector<Shape>& shapes() const { return shapes_; }
   [[nodiscard]] const Network& network() const { return network_; }
   [[nodiscard]] ElementType type() const { return type_; }
-  [[nodiscard]] const char* implementation(size_t op) const;
-  [[nodiscard]] size_t activation_bytes() const { return arena_.bytes() + partial_.bytes(); }
-  [[nodiscard]] size_t weight_bytes() const { return weights_.bytes(); }
+  /// What computes an op in a batch, e.g. "conv_mma", "cudnn:eng41".
+  [[nodiscard]] std::string implementation(size_t op, int batch) const;
+  /// Whether cuDNN is used, and for how much; else why not.
+  [[nodiscard]] const std::string& cudnn_note() const { return cudnn_note_; }
+  [[nodiscard]] size_t activation_bytes() const;
+  [[nodiscard]] size_t weight_bytes() const;
 
  private:
   enum class Path { kMma, kSimt, kDepthwise, kMaxPool, kAveragePool, kPointwise };
@@ -61,7 +78,10 @@ class DeviceNetwork {
   class Builder;
 
   [[nodiscard]] int splits(const Step& step, int batch) const;
+  [[nodiscard]] const char* own_implementation(size_t op) const;
+  void enqueue_own(size_t index, OpParams p, cudaStream_t stream) const;
   void plan_arena(int max_batch);
+  void choose_cudnn(int max_batch, const CudnnOptions& options);
 
   Device device_;
   const Network& network_;
@@ -70,6 +90,8 @@ class DeviceNetwork {
   std::vector<size_t> offsets_;  // of each tensor in arena_
   std::vector<Step> steps_;
   Memory arena_, weights_, partial_;
+  std::unique_ptr<CudnnLayers> cudnn_;
+  std::string cudnn_note_;
 };
 
 }  // namespace face::cuda

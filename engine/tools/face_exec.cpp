@@ -23,7 +23,7 @@ struct Arguments {
   std::string model, network, input, output;
   std::string precision = "auto", device = "auto";
   int threads = 0, batch = 0, iterations = 1;
-  bool profile = false;
+  bool profile = false, no_cudnn = false;
 };
 
 const Network& network_of(const Pack& pack, const std::string& name) {
@@ -98,6 +98,8 @@ void print_header(const Backend& backend, const Executable& executable, double c
               device.name.c_str(), device.driver.c_str(), to_string(executable.precision()),
               compile_ms, 1e-6 * static_cast<double>(executable.activation_bytes()),
               1e-6 * static_cast<double>(executable.weight_bytes()));
+  if (const std::string notes = executable.notes(); !notes.empty())
+    std::printf("%s\n", notes.c_str());
 }
 
 void run(const Arguments& a) {
@@ -113,6 +115,7 @@ void run(const Arguments& a) {
                                                      .height = static_cast<int>(input.shape[2]),
                                                      .width = static_cast<int>(input.shape[3]),
                                                      .threads = a.threads,
+                                                     .use_cudnn = !a.no_cudnn,
                                                      .timing_path = timing_path_of(*pack)});
   const auto end = std::chrono::steady_clock::now();
   pack->release_pages();
@@ -144,6 +147,7 @@ int run_command(int argc, char** argv) {
   app.add_option("--batch", a.batch, "images per run; 0: as many as the input holds")
       ->check(CLI::Range(0, 1024));
   app.add_option("--iterations", a.iterations, "timed runs")->check(CLI::Range(1, 1000000));
+  app.add_flag("--no-cudnn", a.no_cudnn, "cuda: our own kernels alone");
   app.add_flag("--profile", a.profile, "print a table of layers");
   CLI11_PARSE(app, argc, argv);
   run(a);

@@ -15,6 +15,9 @@
 
 namespace face::cuda {
 
+/// Raised with every change to a convolution's speed: timings kept on disk depend on it.
+constexpr int kConvRevision = 1;
+
 enum class ElementType { kFloat, kHalf };
 constexpr int kChannelPad = 8;
 FACE_HD constexpr int padded(int channels) {

@@ -14,7 +14,7 @@ namespace face::cuda::emu {
 
 struct Event {
   uint64_t asked = 0, done = 0;
-  std::chrono::steady_clock::time_point time;
+  double milliseconds = 0;
 };
 
 struct Work {
@@ -69,6 +69,12 @@ cudaError_t enter(const char* function) {
   if (fault->second.sticky) r.sticky = fault->second.error;
   r.faults.erase(fault);
   return r.last;
+}
+
+double now() {
+  if (const double* clock = runtime().machine.clock; clock != nullptr) return *clock;
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double, std::milli>(since).count();
 }
 
 Stream* resolve(Stream* stream) { return stream == nullptr ? &runtime().null_stream : stream; }
@@ -363,7 +369,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const uint64_t ticket = ++event->asked;
   return enqueue(stream, __func__, [=] {
     event->done = ticket;
-    event->time = std::chrono::steady_clock::now();
+    event->milliseconds = now();
   });
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
@@ -374,7 +380,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
   return call(__func__, [&] {
-    *milliseconds = std::chrono::duration<float, std::milli>(to->time - from->time).count();
+    *milliseconds = static_cast<float>(to->milliseconds - from->milliseconds);
     return cudaSuccess;
   });
 }
