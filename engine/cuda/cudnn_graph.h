@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // engine/cuda/cudnn_graph.h - one convolution of a network as a cuDNN operation graph, and the
 // execution plans that cuDNN offers for it.
-//
 #pragma once
 
 #include <memory>

@@ -15,9 +15,9 @@ namespace face::cuda::test {
 struct FakePlan {
   int64_t engine = 41;
   size_t workspace = 0;
-  double nap_ms = 0;       // what an execution takes longer
-  float scale = 1.f;       // not 1: wrong results
-  int behavior_note = -1;  // -1: none
+  double milliseconds = 0;  // of an execution, on the emulated clock
+  float scale = 1.f;        // not 1: wrong results
+  int behavior_note = -1;   // -1: none
   int numerical_note = -1;
   bool builds = true;  // else finalize refuses it
   bool runs = true;    // else execute fails
