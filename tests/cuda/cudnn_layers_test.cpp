@@ -23,7 +23,6 @@
 namespace face {
 namespace {
 
-using cuda::PlanChoice;
 using cuda::PlanTable;
 using cuda::PlanTime;
 using cuda::test::fake_cudnn;

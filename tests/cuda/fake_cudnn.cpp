@@ -140,8 +140,9 @@ struct Tensor {
 
 class Run {
  public:
-  Run(const Object& graph, const std::map<int64_t, void*>& pointers, float scale)
-      : pointers_(pointers), scale_(scale) {
+  Run(const std::map<int64_t, void*>& pointers, float scale) : pointers_(pointers), scale_(scale) {}
+
+  void execute(const Object& graph) {
     for (void* operation : graph.all<void*>(Attribute::kGraphOperations)) {
       const auto& op = *static_cast<const Object*>(operation);
       if (op.kind == Kind::kConvolutionForward)
@@ -381,7 +382,7 @@ Status execute(void*, void* plan_descriptor, void* pack_descriptor) {
   for (size_t i = 0; i < ids.size(); ++i) pointers[ids[i]] = data.at(i);
   const Object* graph = object.object(static_cast<Attribute>(kGraphOf));
   const cudaError_t queued = emu::enqueue(current_stream(), "cudnnBackendExecute", [=] {
-    Run(*graph, pointers, plan.scale);
+    Run(pointers, plan.scale).execute(*graph);
     if (emu::machine().clock != nullptr) *emu::machine().clock += plan.milliseconds;
   });
   return queued == cudaSuccess ? cudnn::kSuccess : kExecutionFailed;
