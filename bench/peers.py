@@ -1,190 +1,40 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Times networks in our engine and in its peers, alternating, and prints a Markdown table.
+"""Times networks, or whole photos, in our engine and in its peers, alternating; prints Markdown.
 
-    bench/peers.py --face-exec build/bin/face_exec --threads 2 \
+Networks, against onnxruntime, OpenVINO, ncnn and MNN; each is NAME=PACK:ROLE:ONNX:SIZE:
+
+    bench/peers.py --bin build/bin --threads 2 \\
         det_10g=PACK.fwp:detector:det_10g.onnx:640 w600k_r50=PACK.fwp:recogniser:w600k_r50.onnx:112
 
-Each NETWORK is NAME=PACK:ROLE:ONNX:SIZE. Every round runs all engines one after the other for a
-slice of time each; the table gives the median over rounds of each round's median, and how many times
-faster ours was, as the median of the ratios of each round: noise that lasts longer than a round hits
-all alike. Peers that are not installed are left out and named. See bench/README.md.
+Whole photos, decoding to embeddings, against InsightFace's Python package with the same weights:
+
+    bench/peers.py --bin build/bin --photos FOLDER --pack PACK.fwp --onnx DET.onnx REC.onnx
+
+Every round runs all contenders one after the other; a figure is the median over rounds, a ratio the
+median of each round's ratio: noise that lasts longer than a round hits all alike. Peers that are not
+installed are named on stderr and left out. See bench/README.md.
 """
 import argparse
-import multiprocessing
-import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
-
-class Engine:
-    """One runtime with one network loaded: run() is a single inference of self.input."""
-
-    def __init__(self, network, threads):
-        self.input = network.input
-        self.threads = threads
-
-    def slice(self, seconds):
-        """Median milliseconds of the runs that fit into `seconds`, at least three."""
-        times, end = [], time.perf_counter() + seconds
-        while len(times) < 3 or time.perf_counter() < end:
-            start = time.perf_counter()
-            self.run()
-            times.append((time.perf_counter() - start) * 1e3)
-        return statistics.median(times)
-
-
-class Ours:
-    """face_exec as a child process, which times its own iterations."""
-
-    def __init__(self, network, threads, face_exec, precision):
-        self.command = [face_exec, "--model", network.pack, "--network", network.role,
-                        "--input", network.input_path, "--output", str(Path(network.folder) / "out"),
-                        "--threads", str(threads), "--batch", str(network.batch),
-                        "--precision", precision]
-        self.iterations = 3
-        self.slice(0)
-
-    def close(self):
-        pass
-
-    def slice(self, seconds):
-        command = self.command + ["--iterations", str(self.iterations)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        found = re.search(r"median\D*([\d.]+)", done.stdout)
-        if done.returncode != 0 or found is None:
-            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
-        median = float(found[1])
-        self.iterations = max(3, int(seconds * 1e3 / median))
-        return median
-
-
-class OnnxRuntime(Engine):
-    def __init__(self, network, threads):
-        super().__init__(network, threads)
-        import onnxruntime
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        self.session = onnxruntime.InferenceSession(network.onnx, options,
-                                                    providers=["CPUExecutionProvider"])
-        self.name = self.session.get_inputs()[0].name
-
-    def run(self):
-        return self.session.run(None, {self.name: self.input})
-
-
-class OpenVino(Engine):
-    def __init__(self, network, threads, precision):
-        super().__init__(network, threads)
-        import openvino
-        core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property("CPU",
-                                                                  "OPTIMIZATION_CAPABILITIES"):
-            raise RuntimeError("no bf16 on this CPU")
-        model = core.read_model(network.onnx)
-        model.reshape(list(self.input.shape))
-        compiled = core.compile_model(model, "CPU", {
-            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": precision})
-        self.request = compiled.create_infer_request()
-
-    def run(self):
-        return self.request.infer([self.input])
-
-
-class Ncnn(Engine):
-    """Converted by the pnnx program of the pnnx package."""
-
-    def __init__(self, network, threads, bf16=False):
-        super().__init__(network, threads)
-        import ncnn
-        if network.batch != 1:
-            raise RuntimeError("batch 1 only")
-        param = convert_for_ncnn(network)
-        self.ncnn = ncnn
-        self.net = ncnn.Net()
-        self.net.opt.num_threads = threads
-        self.net.opt.use_fp16_packed = self.net.opt.use_fp16_storage = False
-        self.net.opt.use_fp16_arithmetic = False
-        self.net.opt.use_bf16_storage = bf16
-        if self.net.load_param(str(param)) or self.net.load_model(str(param.with_suffix(".bin"))):
-            raise RuntimeError("conversion failed")
-        self.mat = ncnn.Mat(self.input[0])
-
-    def run(self):
-        extractor = self.net.create_extractor()
-        extractor.input(self.net.input_names()[0], self.mat)
-        return [extractor.extract(name) for name in self.net.output_names()]
-
-
-class Mnn(Engine):
-    """Converted by mnnconvert of the MNN package."""
-
-    def __init__(self, network, threads, precision):
-        super().__init__(network, threads)
-        import MNN
-        path = Path(network.folder) / "model.mnn"
-        if not path.exists():
-            tool = find_tool("mnnconvert", [])
-            subprocess.run([tool, "-f", "ONNX", "--modelFile", network.onnx, "--MNNModel",
-                            str(path), "--bizCode", "x"], check=True, capture_output=True)
-        self.interpreter = MNN.Interpreter(str(path))
-        self.session = self.interpreter.createSession(
-            {"backend": "CPU", "precision": precision, "numThread": threads})
-        tensor = self.interpreter.getSessionInput(self.session)
-        self.interpreter.resizeTensor(tensor, tuple(self.input.shape))
-        self.interpreter.resizeSession(self.session)
-        tensor = self.interpreter.getSessionInput(self.session)
-        tensor.copyFrom(MNN.Tensor(tuple(self.input.shape), MNN.Halide_Type_Float, self.input,
-                                   MNN.Tensor_DimensionType_Caffe))
-
-    def run(self):
-        self.interpreter.runSession(self.session)
-        return list(self.interpreter.getSessionOutputAll(self.session).values())
-
-
-def find_tool(name, folders):
-    """A program beside this python, on the path, or in one of `folders`."""
-    for folder in [str(Path(sys.executable).parent), *folders]:
-        if os.access(Path(folder) / name, os.X_OK) and (Path(folder) / name).is_file():
-            return str(Path(folder) / name)
-    found = shutil.which(name)
-    if found is None:
-        raise RuntimeError(f"{name} not found")
-    return found
-
-
-def convert_for_ncnn(network):
-    import importlib.util
-    spec = importlib.util.find_spec("pnnx")
-    folders = [str(Path(spec.origin).parent)] if spec else []
-    tool = find_tool("pnnx", []) if not folders else str(Path(folders[0]) / "pnnx")
-    copy = Path(network.folder) / "model.onnx"
-    param = Path(network.folder) / "model.ncnn.param"
-    if not param.exists():
-        shutil.copy(network.onnx, copy)
-        shape = ",".join(str(n) for n in network.input.shape)
-        subprocess.run([tool, copy.name, f"inputshape=[{shape}]"], cwd=network.folder,
-                       capture_output=True, check=False)
-    if not param.exists():
-        raise RuntimeError("pnnx could not convert it")
-    return param
+import common
+import contenders
+import runtimes
+import whole_photos
 
 
 class Network:
     def __init__(self, text, batch, folder):
         self.name, rest = text.split("=", 1)
         self.pack, self.role, self.onnx, size = rest.rsplit(":", 3)
-        self.batch = batch
         self.folder = str(Path(folder) / self.name)
         Path(self.folder).mkdir()
         generator = np.random.default_rng(1)
@@ -194,138 +44,155 @@ class Network:
         np.save(self.input_path, self.input)
 
 
-PEERS = {
-    "onnxruntime": OnnxRuntime,
-    "OpenVINO fp32": lambda network, threads: OpenVino(network, threads, "f32"),
-    "OpenVINO bf16": lambda network, threads: OpenVino(network, threads, "bf16"),
-    "ncnn fp32": Ncnn,
-    "ncnn bf16": lambda network, threads: Ncnn(network, threads, bf16=True),
-    "MNN high": lambda network, threads: Mnn(network, threads, "high"),
-    "MNN normal": lambda network, threads: Mnn(network, threads, "normal"),
-}
+class Ours:
+    """face_exec as a child process, which times its own iterations."""
 
+    def __init__(self, network, threads, face_exec, precision):
+        self.output = Path(network.folder) / "out"
+        self.command = [face_exec, "--model", network.pack, "--network", network.role,
+                        "--input", network.input_path, "--output", str(self.output),
+                        "--threads", str(threads), "--precision", precision, "--device", "cpu"]
+        self.median = self.run(3)
+        self.first = [np.load(path) for path in self.output.glob("*.npy")]
 
-def serve(connection, title, network, threads):
-    """A peer's process: loads the network, then answers seconds with a median until told None."""
-    try:
-        engine = PEERS[title](network, threads)
-        engine.slice(0)
-        connection.send(None)
-        while (seconds := connection.recv()) is not None:
-            connection.send(engine.slice(seconds))
-    except Exception as error:  # sent to the parent, which reports it
-        connection.send(str(error) or repr(error))
-
-
-class Peer:
-    """A peer in a process of its own: runtimes do not share threads, and a crash is only its own."""
-
-    def __init__(self, title, network, threads):
-        context = multiprocessing.get_context("spawn")
-        self.connection, far = context.Pipe()
-        self.process = context.Process(target=serve, args=(far, title, network, threads))
-        self.process.start()
-        far.close()
-        if (error := self.answer()) is not None:
-            raise RuntimeError(error)
-
-    def answer(self):
-        try:
-            return self.connection.recv()
-        except EOFError:
-            self.process.join()
-            raise RuntimeError(f"crashed with exit code {self.process.exitcode}") from None
+    def run(self, iterations):
+        command = [*self.command, "--iterations", str(iterations)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        found = re.search(r"\bmedian ([\d.]+) ms", done.stdout)
+        if done.returncode != 0 or found is None:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+        return float(found[1])
 
     def slice(self, seconds):
-        self.connection.send(seconds)
-        return self.answer()
+        self.median = self.run(max(3, int(seconds * 1e3 / self.median)))
+        return self.median
 
     def close(self):
-        self.connection.send(None)
-        self.process.join()
+        pass
 
 
-def make_engines(network, columns, args):
-    """Engine by column title; what cannot run here is reported and left out."""
-    engines = {}
-    for title in columns:
+def deviation(outputs, wanted):
+    """The worst output's relative L2 distance from the nearest of `wanted` that has its size."""
+    worst = 0.0
+    for reference in wanted:
+        reference = np.asarray(reference, np.float64).ravel()
+        near = [np.linalg.norm(np.asarray(o, np.float64).ravel() - reference)
+                for o in outputs if np.size(o) == reference.size]
+        worst = max(worst, min(near, default=np.inf) / max(np.linalg.norm(reference), 1e-30))
+    return worst
+
+
+def make_network_contenders(network, args):
+    """Contender by title; what cannot run here is reported and left out."""
+    found = {}
+    if args.bin:
+        found["ours"] = Ours(network, args.threads, f"{args.bin}/face_exec", args.precision)
+    for title, (runtime, last, is_fp32) in runtimes.RUNTIMES.items():
+        if args.precision == "fp32" and not is_fp32:
+            continue
         try:
-            if title == "ours":
-                engines[title] = Ours(network, args.threads, args.face_exec, args.precision)
-            else:
-                engines[title] = Peer(title, network, args.threads)
+            found[title] = contenders.Contender(runtime, network, args.threads, *last)
         except RuntimeError as error:
-            if title == "ours":
-                raise
             print(f"{network.name}: without {title}: {error}", file=sys.stderr)
-    return engines
+    return found
 
 
-def measure(engines, args):
-    """Milliseconds by engine, one value per round; the order turns from round to round."""
-    times = {title: [] for title in engines}
-    titles = list(engines)
-    for number in range(args.rounds):
-        for title in titles[number % len(titles):] + titles[:number % len(titles)]:
-            time.sleep(args.pause)
-            times[title].append(engines[title].slice(args.seconds))
-    return times
+def measure(found, args):
+    try:
+        return contenders.alternate(found, args.rounds, args.seconds, args.pause)
+    finally:
+        for contender in found.values():
+            contender.close()
 
 
-def ratio(times, title):
-    return statistics.median(peer / ours for peer, ours in zip(times[title], times["ours"]))
+def measure_network(text, args, folder):
+    network = Network(text, args.batch, folder)
+    found = make_network_contenders(network, args)
+    wanted = found["onnxruntime"].first if "onnxruntime" in found else None
+    errors = {} if wanted is None else {t: deviation(c.first, wanted) for t, c in found.items()}
+    return {"name": network.name, "times": measure(found, args), "deviation": errors}
 
 
-def print_row(network, times, columns):
-    cells = [network.name]
+def network_cells(row, columns):
+    times, cells = row["times"], [row["name"]]
     for title in columns:
         cell = f"{statistics.median(times[title]):.2f}" if title in times else "–"
         if title in times and title != "ours" and "ours" in times:
-            cell += f" ({ratio(times, title):.2f}×)"
+            cell += f" ({contenders.ratio(times, title):.2f}×)"
         cells.append(cell)
     peers = [title for title in times if title != "ours"]
     best = min(peers, key=lambda t: statistics.median(times[t]), default="–")
-    cells.append(f"{ratio(times, best):.2f}× {best}" if "ours" in times and peers else best)
-    print("| " + " | ".join(cells) + " |", flush=True)
+    known = "ours" in times and peers
+    return cells + [f"{contenders.ratio(times, best):.2f}× {best}" if known else best]
+
+
+def print_networks(rows, args):
+    columns = ["ours", *runtimes.RUNTIMES]
+    columns = [c for c in columns if any(c in row["times"] for row in rows)]
+    print(f"Milliseconds, {args.threads} threads, batch {args.batch}, {args.precision}; in brackets "
+          "how many times faster ours was.\n")
+    print(common.markdown(["network", *columns, "best peer"],
+                          [network_cells(row, columns) for row in rows]))
+    print("\nAll compute the same: worst relative L2 of an output against onnxruntime.\n")
+    print(common.markdown(["network", *columns],
+                          [[row["name"], *(f"{row['deviation'][c]:.0e}" if c in row["deviation"]
+                                           else "–" for c in columns)] for row in rows]))
+
+
+def print_photos(row, args):
+    times, photos = row["times"], row["photos"]
+    print(f"{photos} photos ({row['megapixels']:.2f} megapixels on average), {args.threads} threads, "
+          "one photo after the other, decoding to embeddings.\n")
+    rows = []
+    for title, values in times.items():
+        each = statistics.median(values) / photos
+        slower = f"{contenders.ratio(times, title):.2f}×" if "ours" in times else "–"
+        rows.append([title, f"{each:.2f}", f"{1e3 / each:.1f}", row["faces"][title], slower])
+    print(common.markdown(["", "ms per photo", "photos/s", "faces", "time, ours = 1"], rows))
 
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="+", metavar="NAME=PACK:ROLE:ONNX:SIZE")
-    parser.add_argument("--face-exec", help="our engine; without it only the peers are timed")
+    parser.add_argument("networks", nargs="*", metavar="NAME=PACK:ROLE:ONNX:SIZE")
+    parser.add_argument("--bin", help="folder of our programs; without it only peers are timed")
     parser.add_argument("--precision", default="fp32", help="of ours, and which peers take part")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=1, help="of networks")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each engine in each round")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each network in each round")
     parser.add_argument("--pause", type=float, default=0.2, help="lets a peer's threads fall asleep")
-    return parser.parse_args()
-
-
-def wanted_columns(args):
-    columns = ["ours", *PEERS]
-    if args.face_exec is None:
-        columns.remove("ours")
-    if args.precision == "fp32":
-        columns = [c for c in columns if "bf16" not in c and "normal" not in c]
-    return columns
+    parser.add_argument("--photos", type=Path, help="a folder: whole photos are timed")
+    parser.add_argument("--limit", type=int, default=40, help="photos taken from the folder")
+    parser.add_argument("--pack", help="weight file of --photos")
+    parser.add_argument("--onnx", nargs=2, metavar=("DET", "REC"), help="the same weights as ONNX")
+    common.add_core_option(parser)
+    common.add_json_option(parser)
+    args = parser.parse_args()
+    if bool(args.networks) == bool(args.photos):
+        parser.error("give networks, or --photos with --pack and --onnx")
+    if args.photos and not (args.pack and args.onnx):
+        parser.error("--photos needs --pack and --onnx")
+    return args
 
 
 def main():
     args = parse_args()
-    columns = wanted_columns(args)
-    print(f"Milliseconds, {args.threads} threads, batch {args.batch}, {args.precision}; in brackets "
-          "how many times faster ours was.\n")
-    print("| network | " + " | ".join(columns) + " | best peer |")
-    print("|---" * (len(columns) + 2) + "|", flush=True)
+    common.pin(args.cores)
+    load = common.Load()
     with tempfile.TemporaryDirectory() as folder:
-        for text in args.networks:
-            network = Network(text, args.batch, folder)
-            engines = make_engines(network, columns, args)
-            print_row(network, measure(engines, args), columns)
-            for engine in engines.values():
-                engine.close()
+        if args.networks:
+            rows = [measure_network(text, args, folder) for text in args.networks]
+            print_networks(rows, args)
+        else:
+            found, row = whole_photos.make_contenders(args, folder)
+            row["times"] = measure(found, args)
+            rows = [row]
+            print_photos(row, args)
+    run = common.describe_run(load)
+    print("\n" + common.run_sentence(run))
+    settings = {key: getattr(args, key) for key in ("threads", "batch", "precision", "rounds")}
+    common.save(args.json, "networks" if args.networks else "photos", settings, rows, run)
 
 
 if __name__ == "__main__":
