@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // bench/conv_bench.cpp - our convolution kernels on the layers of the networks: GFLOP/s as a direct
-// convolution would count them, and that as a share of the FMA peak measured in the same run.
+// convolution would count them, bytes, and the share of what the machine's cores or memory allow.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/fma_peak.h"
+#include "bench/limits.h"
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/conv_memory.h"
 
@@ -18,17 +18,38 @@ namespace {
 struct Layer {
   const char* network;
   int in, out, size, stride, batch;
+  int kernel = 3;
+  bool depthwise = false;
 };
 
 constexpr Layer kLayers[] = {
-    {"det_10g", 28, 28, 320, 1, 1},    {"det_10g", 28, 56, 320, 1, 1},
-    {"det_10g", 56, 56, 160, 1, 1},    {"det_10g", 88, 88, 80, 1, 1},
-    {"det_10g", 88, 88, 40, 1, 1},     {"det_10g", 224, 224, 20, 1, 1},
-    {"det_10g", 56, 80, 80, 1, 1},     {"det_10g", 80, 80, 80, 1, 1},
-    {"w600k_r50", 64, 64, 112, 1, 1},  {"w600k_r50", 64, 64, 56, 1, 1},
-    {"w600k_r50", 128, 128, 28, 1, 1}, {"w600k_r50", 256, 256, 14, 1, 1},
-    {"w600k_r50", 512, 512, 7, 1, 1},  {"w600k_r50", 256, 256, 14, 1, 8},
+    {"det_10g", 28, 28, 320, 1, 1},
+    {"det_10g", 28, 56, 320, 1, 1},
+    {"det_10g", 56, 56, 160, 1, 1},
+    {"det_10g", 88, 88, 80, 1, 1},
+    {"det_10g", 88, 88, 40, 1, 1},
+    {"det_10g", 224, 224, 20, 1, 1},
+    {"det_10g", 56, 80, 80, 1, 1},
+    {"det_10g", 80, 80, 80, 1, 1},
+    {"w600k_r50", 64, 64, 112, 1, 1},
+    {"w600k_r50", 64, 64, 56, 1, 1},
+    {"w600k_r50", 128, 128, 28, 1, 1},
+    {"w600k_r50", 256, 256, 14, 1, 1},
+    {"w600k_r50", 512, 512, 7, 1, 1},
+    {"w600k_r50", 256, 256, 14, 1, 8},
     {"w600k_r50", 512, 512, 7, 1, 8},
+    {"det_10g", 3, 28, 640, 2, 1},
+    {"det_10g", 56, 88, 80, 2, 1, 1},
+    {"w600k_r50", 64, 64, 112, 2, 1},
+    {"w600k_r50", 128, 128, 56, 2, 1},
+    {"w600k_r50", 256, 256, 28, 2, 1},
+    {"w600k_r50", 256, 512, 14, 2, 1, 1},
+    {"w600k_r50", 25088, 512, 1, 1, 1, 1},
+    {"w600k_r50", 25088, 512, 1, 1, 8, 1},
+    {"w600k_mbf", 64, 128, 56, 1, 1, 1},
+    {"w600k_mbf", 128, 128, 56, 1, 1, 3, true},
+    {"w600k_mbf", 256, 256, 28, 2, 1, 3, true},
+    {"w600k_mbf", 512, 512, 7, 1, 1, 7, true},
 };
 
 std::vector<float> random_floats(size_t size) {
@@ -46,7 +67,11 @@ cpu::ConvDesc describe(const Layer& layer) {
   d.out_channels = layer.out;
   d.in_height = d.in_width = layer.size;
   d.stride = layer.stride;
-  d.out_height = d.out_width = (layer.size - 1) / layer.stride + 1;
+  d.groups = layer.depthwise ? layer.in : 1;
+  d.kernel_h = d.kernel_w = layer.kernel;
+  d.pad_top = d.pad_left = layer.kernel == layer.size ? 0 : layer.kernel / 2;
+  d.out_height = d.out_width =
+      layer.kernel == layer.size && layer.kernel > 1 ? 1 : (layer.size - 1) / layer.stride + 1;
   d.activation = cpu::ConvActivation::kRelu;
   return d;
 }
@@ -54,9 +79,10 @@ cpu::ConvDesc describe(const Layer& layer) {
 /// Weights are copied `copies` times and used in turn, so that they come from where they would in
 /// a network: memory, if all its layers together outgrow the caches.
 void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm algorithm,
-               int threads, double peak) {
+               int threads) {
   const cpu::ConvDesc d = describe(layer);
-  const auto weights = random_floats(static_cast<size_t>(d.out_channels) * d.in_channels * 9);
+  const size_t taps = size_t(d.in_channels / d.groups) * d.kernel_h * d.kernel_w;  // per output
+  const auto weights = random_floats(size_t(d.out_channels) * taps);
   const cpu::ConvWeights w{weights.data(), nullptr, nullptr};
   std::vector<std::unique_ptr<cpu::Conv>> convs;
   size_t bytes = 0;
@@ -75,23 +101,19 @@ void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm a
     convs[turn++ % convs.size()]->run(input.data(), nullptr, output.data(), layer.batch,
                                       scratch.get(), parallel);
   }
-  const double flop = 2.0 * static_cast<double>(out) * d.in_channels * 9;
-  state.counters["GFLOP/s"] =
-      benchmark::Counter(flop / 1e9, benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["of_peak"] =
-      benchmark::Counter(flop / 1e9 / peak, benchmark::Counter::kIsIterationInvariantRate);
+  const double own_weights = static_cast<double>(bytes) / static_cast<double>(convs.size());
+  report(state, {2. * double(out) * double(taps), 4. * double(in + out) + own_weights}, threads);
 }
 
-void register_layer(const Layer& layer, int threads, double peak) {
+void register_layer(const Layer& layer, int threads) {
   for (const auto algorithm : cpu::conv_algorithms(describe(layer))) {
     const std::string name = std::string(layer.network) + "/" + std::to_string(layer.in) + "->" +
-                             std::to_string(layer.out) + "@" + std::to_string(layer.size) + "/s" +
-                             std::to_string(layer.stride) + "/b" + std::to_string(layer.batch) +
-                             "/" + cpu::to_string(algorithm) +
+                             std::to_string(layer.out) + "@" + std::to_string(layer.size) + "/k" +
+                             std::to_string(layer.kernel) + "s" + std::to_string(layer.stride) +
+                             "/b" + std::to_string(layer.batch) + "/" + cpu::to_string(algorithm) +
                              "/threads:" + std::to_string(threads);
     benchmark::RegisterBenchmark(
-        name.c_str(),
-        [=](benchmark::State& state) { run_layer(state, layer, algorithm, threads, peak); })
+        name.c_str(), [=](benchmark::State& state) { run_layer(state, layer, algorithm, threads); })
         ->UseRealTime()
         ->Unit(benchmark::kMicrosecond)
         ->MeasureProcessCPUTime();
@@ -102,13 +124,9 @@ void register_layer(const Layer& layer, int threads, double peak) {
 }  // namespace face::bench
 
 int main(int argc, char** argv) {
+  face::bench::add_limits_to_context();
   for (const int threads : {1, 2}) {
-    const double peak = face::bench::fma_peak_gflops(threads);
-    benchmark::AddCustomContext("fma_peak_gflops_" + std::to_string(threads) + "_threads",
-                                std::to_string(peak));
-    for (const auto& layer : face::bench::kLayers) {
-      face::bench::register_layer(layer, threads, peak);
-    }
+    for (const auto& layer : face::bench::kLayers) face::bench::register_layer(layer, threads);
   }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

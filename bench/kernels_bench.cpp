@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// bench/kernels_bench.cpp - the steps between pixels, networks and faces, on one core: time and
-// bytes moved (source pixels that are read plus network input that is written).
+// bench/kernels_bench.cpp - the steps between pixels, networks and faces, on one core. Bytes are
+// the source pixels that are read plus the network input that is written.
 #include <benchmark/benchmark.h>
 
 #include <random>
 #include <vector>
 
+#include "bench/limits.h"
 #include "kernels/cpu/align.h"
 #include "kernels/cpu/decode.h"
 #include "kernels/cpu/letterbox.h"
@@ -45,7 +46,9 @@ void BM_Letterbox(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
   const int64_t written = again ? int64_t(12) * fit.width * fit.height : int64_t(12) * size * size;
-  state.SetBytesProcessed(state.iterations() * (source_bytes(picture.view, fit) + written));
+  // Two lines, each interpolated between two pixels and then between each other, normalised.
+  const double flop = 3. * fit.width * fit.height * (3 * 3 + 2);
+  bench::report(state, {flop, double(source_bytes(picture.view, fit) + written)}, 1);
 }
 BENCHMARK(BM_Letterbox)
     ->Args({1920, 1080, 640, 0})
@@ -99,7 +102,7 @@ void BM_DecodeAndNms(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
   state.counters["kept"] = static_cast<double>(kept.size());
-  state.SetBytesProcessed(state.iterations() * int64_t(8400) * 30 * 4);
+  bench::report(state, {0, 8400. * 30 * 4}, 1);
 }
 BENCHMARK(BM_DecodeAndNms)
     ->Args({0, 50})
@@ -108,6 +111,29 @@ BENCHMARK(BM_DecodeAndNms)
     ->Args({140, 50})
     ->Args({140, 0})
     ->Unit(benchmark::kMicrosecond);
+
+/// arg: faces, ten candidates each. Most of the work is comparing pairs of boxes.
+void BM_Nms(benchmark::State& state) {
+  const Heads heads(static_cast<int>(state.range(0)));
+  Candidates candidates(4096);
+  uint32_t first = 0;
+  for (const LevelView& level : heads.views) {
+    benchmark::DoNotOptimize(decode_level(level, 0.5f, 0.5f, first, candidates));
+    first += level.anchor_count();
+  }
+  const auto sorted = candidates.sorted();
+  Nms nms(4096);
+  std::vector<Detection> kept;
+  for (auto _ : state) {
+    nms.run(sorted, 0.4f, kept);
+    benchmark::ClobberMemory();
+  }
+  const auto boxes = static_cast<double>(sorted.size());
+  state.counters["kept"] = static_cast<double>(kept.size());
+  // Each kept box is held against each that is left: about 14 operations.
+  bench::report(state, {14 * boxes * double(kept.size()) / 2, boxes * sizeof(Detection)}, 1);
+}
+BENCHMARK(BM_Nms)->Arg(1)->Arg(30)->Arg(140)->Unit(benchmark::kMicrosecond);
 
 /// arg: width of the face in the picture, pixels.
 void BM_Align(benchmark::State& state) {
@@ -120,11 +146,18 @@ void BM_Align(benchmark::State& state) {
     align.warp(picture.view, map, kNormalisation, {memory.data(), 112, 112, PixelLayout::kNchw});
     benchmark::ClobberMemory();
   }
-  state.SetBytesProcessed(state.iterations() * int64_t(112) * 112 * (12 + 12));
+  // Four neighbours of three bytes each for a pixel of three floats; position, weights, blend.
+  bench::report(state, {112. * 112 * (4 + 3 * 11), 112. * 112 * (12 + 12)}, 1);
 }
 BENCHMARK(BM_Align)->Arg(40)->Arg(112)->Arg(400)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace face::cpu
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+  face::bench::add_limits_to_context();
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}
