@@ -22,15 +22,15 @@ def find_photos(folder, limit):
 
 class PhotoBench:
     """A child (photo_bench or dlib_bench) that answers each line of stdin with a pass over all
-    photos, as a line of JSON whose "total_ms" is its own measurement."""
+    photos, as a line of JSON whose "total_ms" is its own measurement. `passes`: of the slices."""
 
-    def __init__(self, command):
+    def __init__(self, command, warm=True):
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       text=True)
         self.passes = []
-        self.run()
-        self.first = self.run()
-        self.passes.clear()
+        if warm:
+            self.first = self.run()
+            self.passes.clear()
 
     def run(self):
         try:
@@ -50,6 +50,7 @@ class PhotoBench:
     def close(self):
         self.child.stdin.close()
         self.child.wait()
+        self.child.stdout.close()
 
 
 def ours(args, photos, batch=1):
