@@ -13,6 +13,7 @@
 #include "engine/error.h"
 #include "engine/face_engine.h"
 #include "engine/image.h"
+#include "server/serve.h"
 
 namespace face::bench {
 namespace {
@@ -131,4 +132,8 @@ int main_of(int argc, char** argv) {
 }  // namespace
 }  // namespace face::bench
 
-int main(int argc, char** argv) { return face::bench::main_of(argc, argv); }
+int main(int argc, char** argv) {
+  face::limit_spinning(argv);
+  face::tune_allocator();
+  return face::bench::main_of(argc, argv);
+}
