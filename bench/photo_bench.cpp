@@ -84,10 +84,10 @@ void print(const Pass& p, size_t photos, const FaceEngine& engine) {
   std::printf(
       "{\"photos\":%zu,\"faces\":%zu,\"megapixels\":%.3f,\"total_ms\":%.3f,\"decode_ms\":%.3f,"
       "\"preprocess_ms\":%.3f,\"detect_ms\":%.3f,\"postprocess_ms\":%.3f,\"align_ms\":%.3f,"
-      "\"embed_ms\":%.3f,\"precision\":\"%s\"}\n",
+      "\"embed_ms\":%.3f,\"trained\":%d,\"precision\":\"%s\"}\n",
       photos, p.faces, 1e-6 * double(p.pixels), p.total_ms, p.decode_ms, p.stages.preprocess,
       p.stages.detect, p.stages.decode, p.stages.align, p.stages.embed,
-      to_string(engine.precision()));
+      engine.pack().provenance().generated ? 0 : 1, to_string(engine.precision()));
   std::fflush(stdout);
 }
 

@@ -96,11 +96,12 @@ class Mnn:
             {"backend": "CPU", "precision": precision, "numThread": threads})
         self.interpreter.resizeTensor(self.interpreter.getSessionInput(self.session), shape)
         self.interpreter.resizeSession(self.session)
-        tensor = self.interpreter.getSessionInput(self.session)
-        tensor.copyFrom(MNN.Tensor(shape, MNN.Halide_Type_Float, network.input,
-                                   MNN.Tensor_DimensionType_Caffe))
+        self.input = self.interpreter.getSessionInput(self.session)
+        self.source = MNN.Tensor(shape, MNN.Halide_Type_Float, network.input,
+                                 MNN.Tensor_DimensionType_Caffe)
 
     def run(self):
+        self.input.copyFrom(self.source)  # a session takes its input's memory for other things
         self.interpreter.runSession(self.session)
         return [self.to_numpy(tensor) for tensor in
                 self.interpreter.getSessionOutputAll(self.session).values()]

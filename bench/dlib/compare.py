@@ -71,18 +71,20 @@ def right_pairs(faces, pairs, euclidean):
                for limit in {value for value, _ in scored} | {math.inf})
 
 
-def quality(faces, names, pairs, euclidean):
+def quality(faces, names, pairs, euclidean, trained=True):
+    """right_pairs is None where embeddings come from random weights."""
     found = sum(central_face(faces[name]) is not None for name in names)
     return {"found": found, "labelled": len(names),
             "extra": sum(len(faces[name]) for name in names) - found,
-            "right_pairs": right_pairs(faces, pairs, euclidean), "pairs": len(pairs)}
+            "right_pairs": right_pairs(faces, pairs, euclidean) if trained else None,
+            "pairs": len(pairs)}
 
 
-def our_quality(args, folder, names, pairs):
+def our_quality(args, folder, names, pairs, trained):
     output = Path(folder) / "ours.jsonl"
     subprocess.run([f"{args.bin}/face-worker", "scan", args.photos, "-o", output, "--model",
                     args.pack, "--device", "cpu"], check=True, stderr=subprocess.DEVNULL)
-    return quality(read_faces(output), names, pairs, euclidean=False)
+    return quality(read_faces(output), names, pairs, euclidean=False, trained=trained)
 
 
 def dlib_command(args, build, detector, upsample, blas=None):
@@ -118,7 +120,7 @@ def make_contenders(args, photos):
 
 def time_row(title, contender, values, times, base):
     count = contender.first["photos"]
-    row = {"title": title, "photos": count, "ms": statistics.median(values) / count,
+    row = {"title": title + ("" if contender.first["trained"] else " (random weights)"), "photos": count, "ms": statistics.median(values) / count,
            "faces": contender.first["faces"], "ratio": contenders.ratio(times, title, base)}
     for stage, keys in STAGES.items():
         sums = [sum(one.get(key, 0) for key in keys) for one in contender.passes]
@@ -142,7 +144,8 @@ def print_quality(rows):
     print("\n" + common.markdown(
         ["lfw_mini", "labelled faces found", "other boxes", "pairs told apart rightly"],
         [[title, f"{q['found']} of {q['labelled']}", q["extra"],
-          f"{q['right_pairs']} of {q['pairs']}"] for title, q in rows.items()]))
+          "random weights" if q["right_pairs"] is None else f"{q['right_pairs']} of {q['pairs']}"]
+         for title, q in rows.items()]))
 
 
 def parse_args():
@@ -175,7 +178,8 @@ def parse_args():
     return args
 
 
-def measure_quality(args):
+def measure_quality(args, trained):
+    """`trained`: by title, whether the weights are."""
     pairs = read_pairs(args.photos / "pairs.tsv")
     names = sorted({name for a, b, _ in pairs for name in (a, b)})
     rows = {}
@@ -184,7 +188,8 @@ def measure_quality(args):
             args_of_pack = argparse.Namespace(**{**vars(args), "pack": pack})
             sub = Path(folder) / Path(pack).stem
             sub.mkdir()
-            rows[f"ours, {Path(pack).stem}"] = our_quality(args_of_pack, sub, names, pairs)
+            title = f"ours, {Path(pack).stem}"
+            rows[title] = our_quality(args_of_pack, sub, names, pairs, trained[title])
         for title, detector, upsample in args.detectors if args.models else []:
             rows[f"dlib, {title}"] = dlib_quality(args, detector, upsample, folder, names, pairs)
     return rows
@@ -204,7 +209,8 @@ def main():
     rows = [time_row(t, c, times[t], times, base) for t, c in found.items()]
     print_times(rows, args)
     run = common.describe_run(load)
-    judged = {} if args.no_quality else measure_quality(args)
+    trained = {title: bool(c.first["trained"]) for title, c in found.items()}
+    judged = {} if args.no_quality else measure_quality(args, trained)
     if judged:
         print_quality(judged)
     print("\n" + common.run_sentence(run))
