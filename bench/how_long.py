@@ -4,10 +4,10 @@
 
     bench/how_long.py --pack PACK.fwp --photos FOLDER --count 200000 --check
 
-Takes a sample of the folder through photo_bench and measures each stage; docs/how_long.md has the model
-that turns them into hours. --check also runs `face-worker scan` on the sample, in turn with the
-measurements, and says how far the model was off. Nothing is said about a GPU's speed: what is given is the
-bound that decoding on this machine's cores sets to any.
+Takes a sample of the folder through photo_bench and measures each stage; docs/how_long.md has the
+model that turns them into hours. --check also runs `face-worker scan` on the sample, in turn with the
+measurements, and says how far the model was off. Nothing is said about a GPU's speed: what is given
+is the bound that decoding on this machine's cores sets to any.
 """
 import argparse
 import os

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Pictures (SVG) from the JSON that benchmarks write with --json.
 
-    bench/plot.py photos.json -o photos.svg        # peers.py --photos, or dlib/compare.py: photos per second
-    bench/plot.py latency.json -o latency.svg      # http/open_loop.py: latency against load
+    bench/plot.py photos.json -o photos.svg      # peers.py --photos, dlib/compare.py: photos/s
+    bench/plot.py latency.json -o latency.svg    # http/open_loop.py: latency against load
 
 The machine, the date and, if others were using it, that fact are written below the picture.
 """

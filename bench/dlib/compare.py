@@ -141,10 +141,12 @@ def print_times(rows, args):
 
 
 def print_quality(rows):
+    def right(q):
+        return "random weights" if q["right_pairs"] is None else f"{q['right_pairs']} of {q['pairs']}"
+
     print("\n" + common.markdown(
         ["lfw_mini", "labelled faces found", "other boxes", "pairs told apart rightly"],
-        [[title, f"{q['found']} of {q['labelled']}", q["extra"],
-          "random weights" if q["right_pairs"] is None else f"{q['right_pairs']} of {q['pairs']}"]
+        [[title, f"{q['found']} of {q['labelled']}", q["extra"], right(q)]
          for title, q in rows.items()]))
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Requests to a worker on the loopback interface: a closed loop, or an open one with Poisson arrivals.
 
-An open loop sends when its schedule says so, whether or not earlier answers have come; latency counts
-from the scheduled moment, so a worker that falls behind cannot hide it. Both are bounded in number and time.
+An open loop sends when its schedule says so, whether or not earlier answers have come; latency
+counts from the scheduled moment, so a worker that falls behind cannot hide it. Both are bounded.
 """
 import asyncio
 import itertools

@@ -5,10 +5,11 @@
     bench/http/open_loop.py --pack PACK.fwp --onnx DET.onnx REC.onnx --photos FOLDER
 
 Capacity: what a closed loop of --clients gets answered per second, each worker's own. Then an open
-loop, requests at random moments, at 25, 50, 75 and 90% of that; latency counts from the moment a request was
-due. Workers are measured in turn in each round, latencies of all rounds are taken together. Loopback only; stops by
-itself. Where generator and worker share cores, the generator's work is part of what is seen:
---load-cores keeps it elsewhere. Needs fastapi, uvicorn, python-multipart, insightface for the peer.
+loop, requests at random moments, at 25, 50, 75 and 90% of that; latency counts from the moment a
+request was due. Workers are measured in turn in each round, and all rounds' latencies taken
+together. Loopback only; stops by itself. Where generator and worker share cores, the generator's work
+is part of what is seen: --load-cores keeps it elsewhere. The peer needs fastapi, uvicorn,
+python-multipart, insightface; without --onnx ours is measured alone.
 """
 import argparse
 import statistics
