@@ -120,7 +120,8 @@ def make_contenders(args, photos):
 
 def time_row(title, contender, values, times, base):
     count = contender.first["photos"]
-    row = {"title": title + ("" if contender.first["trained"] else " (random weights)"), "photos": count, "ms": statistics.median(values) / count,
+    note = "" if contender.first["trained"] else " (random weights)"
+    row = {"title": title + note, "photos": count, "ms": statistics.median(values) / count,
            "faces": contender.first["faces"], "ratio": contenders.ratio(times, title, base)}
     for stage, keys in STAGES.items():
         sums = [sum(one.get(key, 0) for key in keys) for one in contender.passes]
