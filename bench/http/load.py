@@ -36,8 +36,18 @@ class Connections:
         self.port, self.idle = port, []
 
     async def post(self, body):
-        """Posts to /detect; the status."""
-        reader, writer = self.idle.pop() if self.idle else await self.open()
+        """Posts to /detect; the status. A kept connection that the worker has closed meanwhile, as
+        servers do with idle ones, is replaced."""
+        while self.idle:
+            reader, writer = self.idle.pop()
+            try:
+                return await self.exchange(reader, writer, body)
+            except (ConnectionError, asyncio.IncompleteReadError) as error:
+                if getattr(error, "partial", b""):
+                    raise
+        return await self.exchange(*await self.open(), body)
+
+    async def exchange(self, reader, writer, body):
         try:
             head = (f"POST /detect HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: "
                     f"{service.HEADERS['Content-Type']}\r\nContent-Length: {len(body)}\r\n\r\n")
