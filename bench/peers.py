@@ -124,9 +124,10 @@ def network_cells(row, columns):
             cell += f" ({contenders.ratio(times, title):.2f}×)"
         cells.append(cell)
     peers = [title for title in times if title != "ours"]
-    best = min(peers, key=lambda t: statistics.median(times[t]), default="–")
-    known = "ours" in times and peers
-    return cells + [f"{contenders.ratio(times, best):.2f}× {best}" if known else best]
+    if "ours" not in times or not peers:
+        return cells + [min(peers, key=lambda t: statistics.median(times[t]), default="–")]
+    least, best = min((contenders.ratio(times, title), title) for title in peers)
+    return cells + [f"{least:.2f}× {best}"]
 
 
 def print_networks(rows, args):
