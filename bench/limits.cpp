@@ -34,9 +34,9 @@ void report(benchmark::State& state, const Work& work, int threads) {
 void add_limits_to_context() {
   for (const int threads : {1, 2}) {
     const Limits& limits = limits_of(threads);
-    const std::string which = "_" + std::to_string(threads) + "_threads";
-    benchmark::AddCustomContext("fma_peak_gflops" + which, std::to_string(limits.gflops));
-    benchmark::AddCustomContext("memory_gbs" + which, std::to_string(limits.gbs));
+    const std::string on = ", threads: " + std::to_string(threads);
+    benchmark::AddCustomContext("FMA peak, GFLOP/s" + on, std::to_string(limits.gflops));
+    benchmark::AddCustomContext("memory, GB/s" + on, std::to_string(limits.gbs));
   }
 }
 

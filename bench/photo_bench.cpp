@@ -120,20 +120,18 @@ int main_of(int argc, char** argv) {
   app.add_flag("--wait", a.wait, "before each pass, wait for a line on stdin; its end ends all");
   app.add_option("photos", a.photos, "files")->required();
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(a);
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "photo_bench: %s\n", e.what());
-    return 1;
-  }
+  run(a);
   return 0;
 }
 
 }  // namespace
 }  // namespace face::bench
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   face::limit_spinning(argv);
   face::tune_allocator();
   return face::bench::main_of(argc, argv);
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "photo_bench: %s\n", e.what());
+  return 1;
 }

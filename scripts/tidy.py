@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Runs clang-tidy over every source file of the build, skipping files that passed unchanged before.
 
-A stamp is named by the SHA-256 of the configuration, clang-tidy's version, the compile command and
-the preprocessed text, without the project's own path: whatever clang-tidy could see.
+A stamp is named by the SHA-256 of the file's configuration, clang-tidy's version, the compile
+command and the preprocessed text, without the project's own path: whatever clang-tidy could see.
 """
 import argparse
 import concurrent.futures
@@ -32,6 +32,12 @@ def compile_commands(build):
     return seen
 
 
+def configuration(path):
+    """The text of every .clang-tidy that applies to a file: the root's, then the folders' below."""
+    folders = [folder for folder in reversed(path.parents) if folder.is_relative_to(ROOT)]
+    return b"".join(c.read_bytes() for c in (f / ".clang-tidy" for f in folders) if c.exists())
+
+
 def stamp_name(directory, arguments, common):
     command = [a for a in arguments if a not in ("-c",)] + ["-E", "-P"]
     text = subprocess.run(command, cwd=directory, check=True, capture_output=True).stdout
@@ -39,8 +45,8 @@ def stamp_name(directory, arguments, common):
     return hashlib.sha256(seen.replace(str(ROOT).encode(), b"")).hexdigest()
 
 
-def check(path, command, build, stamps, common):
-    stamp = stamps / stamp_name(*command, common)
+def check(path, command, build, stamps, version):
+    stamp = stamps / stamp_name(*command, configuration(path) + version)
     if stamp.exists():
         stamp.touch()
         return path, True, ""
@@ -60,13 +66,11 @@ def main():
     options = parser.parse_args()
     options.stamps.mkdir(parents=True, exist_ok=True)
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True).stdout
-    configs = sorted(ROOT.glob(".clang-tidy")) + sorted(ROOT.glob("*/.clang-tidy"))
-    common = b"".join(config.read_bytes() for config in configs) + version
     commands = compile_commands(options.build.resolve())
     wanted = {f.resolve() for f in options.files} or commands.keys()
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        jobs = [pool.submit(check, path, commands[path], options.build, options.stamps, common)
+        jobs = [pool.submit(check, path, commands[path], options.build, options.stamps, version)
                 for path in sorted(commands) if path in wanted]
         for job in concurrent.futures.as_completed(jobs):
             path, passed, output = job.result()
