@@ -11,4 +11,6 @@ source "$(dirname "$0")/common.sh"
 
 "$project_dir/scripts/setup.sh" test
 configure_and_build all
+# Tests share the cores: OpenMP's threads that wait must not keep those of a neighbour from working.
+export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 ctest --test-dir "$build_dir" --output-on-failure -j "$(cores)" "$@"
