@@ -21,7 +21,7 @@ double fma_peak_gflops(int threads) {
       static_cast<void>(sink);
     });
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    const double flop = 2.0 * cpu::kFmaChains * kernels.width * kIterations * threads;
+    const double flop = 2.0 * cpu::kFmaChains * kernels.lanes.width * kIterations * threads;
     best = std::max(best, flop / time.count() / 1e9);
   }
   return best;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/cpu/bf16.h"
 #include "kernels/cpu/conv_memory.h"
 
 namespace face::cpu {

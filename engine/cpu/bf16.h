@@ -1,30 +1,13 @@
 // SPDX-License-Identifier: MIT
-// engine/cpu/bf16.h - bfloat16: the upper half of a float32, rounded to nearest even.
+// engine/cpu/bf16.h - what bfloat16 hardware would answer, on machines without it.
 #pragma once
 
-#include <cstdint>
-#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "engine/cpu/layer.h"
 
 namespace face::cpu {
-
-/// The bits of `x` rounded to bfloat16; a NaN stays one.
-[[nodiscard]] inline uint16_t to_bf16(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof(bits));
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
-  return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
-[[nodiscard]] inline float from_bf16(uint16_t half) {
-  const uint32_t bits = static_cast<uint32_t>(half) << 16;
-  float x;
-  std::memcpy(&x, &bits, sizeof(x));
-  return x;
-}
 
 /// Weights of `problem` rounded to bfloat16, as float32.
 [[nodiscard]] std::vector<float> rounded_weights(const ConvProblem& problem);

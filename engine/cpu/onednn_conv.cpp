@@ -8,10 +8,10 @@
 #include <unordered_map>
 #include <utility>
 
-#include "engine/cpu/bf16.h"
 #include "engine/cpu/onednn_compat.h"
 #include "engine/cpu/pointwise.h"
 #include "engine/error.h"
+#include "kernels/cpu/bf16.h"
 #include "kernels/cpu/conv_memory.h"
 
 namespace face::cpu {

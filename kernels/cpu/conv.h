@@ -15,16 +15,21 @@
 namespace face::cpu {
 
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
-constexpr int kConvRevision = 1;
+constexpr int kConvRevision = 2;
 
-/// Builds of the kernels. kWide16OnAvx2 computes with 16-lane vectors on AVX2 registers: slow, it
-/// exists so that the code of kAvx512 can be tested on machines without AVX-512.
-enum class ConvIsa { kBaseline, kAvx2, kAvx512, kWide16OnAvx2 };
+/// What the products' factors are rounded to. Sums, epilogue and activations in memory are float32.
+/// kBf16: Winograd only; transformed weights and transformed tiles are rounded to bfloat16.
+enum class ConvPrecision { kFp32, kBf16 };
+
+/// Builds of the kernels. kAvx512Bf16 has those of kBf16 alone. kWide16OnAvx2 computes with 16-lane
+/// vectors on AVX2 registers: slow, it exists so that the code of kAvx512 and kAvx512Bf16 can be
+/// tested on machines without AVX-512. It and kBaseline compute kBf16 by rounding in software.
+enum class ConvIsa { kBaseline, kAvx2, kAvx512, kAvx512Bf16, kWide16OnAvx2 };
 [[nodiscard]] const char* to_string(ConvIsa isa);
-/// True if this CPU (and operating system) can execute the build.
-[[nodiscard]] bool supported(ConvIsa isa);
+/// True if the build has kernels of `precision` and this CPU (and operating system) can execute it.
+[[nodiscard]] bool supported(ConvIsa isa, ConvPrecision precision = ConvPrecision::kFp32);
 /// The fastest build that this CPU supports.
-[[nodiscard]] ConvIsa best_conv_isa();
+[[nodiscard]] ConvIsa best_conv_isa(ConvPrecision precision = ConvPrecision::kFp32);
 
 enum class ConvAlgorithm {
   kWinograd2x2,  // F(2x2, 3x3): 2.25 times fewer multiplications, weights 16/9 the size
@@ -100,13 +105,16 @@ class Conv {
 
 /// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group;
 /// depthwise as many groups as input and output channels; direct one group.
-[[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc);
+[[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc,
+                               ConvPrecision precision = ConvPrecision::kFp32);
 
-/// Packs the weights. Throws Error(kInvalidArgument) unless can_compute and supported(isa).
+/// Packs the weights. Throws Error(kInvalidArgument) unless can_compute and supported.
 [[nodiscard]] std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa,
-                                              const ConvDesc& desc, const ConvWeights& weights);
+                                              const ConvDesc& desc, const ConvWeights& weights,
+                                              ConvPrecision precision = ConvPrecision::kFp32);
 
 /// All algorithms that can compute `desc`.
-[[nodiscard]] std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc);
+[[nodiscard]] std::vector<ConvAlgorithm> conv_algorithms(
+    const ConvDesc& desc, ConvPrecision precision = ConvPrecision::kFp32);
 
 }  // namespace face::cpu

@@ -64,7 +64,7 @@ DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& wei
       desc_(desc),
       kernels_(&conv_kernels(isa)),
       epilogue_(desc, weights),
-      blocks_(lane_blocks(*kernels_, desc.out_channels)),
+      blocks_(lane_blocks(kernels_->lanes, desc.out_channels)),
       run_(desc.kernel_w * desc.in_channels),
       zeros_(aligned_zeros(run_)) {
   int max_lanes = 0;

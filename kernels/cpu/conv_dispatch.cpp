@@ -13,6 +13,8 @@ const char* to_string(ConvIsa isa) {
       return "avx2";
     case ConvIsa::kAvx512:
       return "avx512";
+    case ConvIsa::kAvx512Bf16:
+      return "avx512bf16";
     case ConvIsa::kWide16OnAvx2:
       return "wide16";
   }
@@ -36,51 +38,73 @@ const char* to_string(ConvAlgorithm algorithm) {
 }
 
 #if defined(__x86_64__)
-bool supported(ConvIsa isa) {
+namespace {
+
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+}  // namespace
+
+bool supported(ConvIsa isa, ConvPrecision precision) {
+  const bool bf16 = precision == ConvPrecision::kBf16;
   switch (isa) {
     case ConvIsa::kBaseline:
       return true;
     case ConvIsa::kAvx2:
-    case ConvIsa::kWide16OnAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+      return !bf16 && has_avx2();
     case ConvIsa::kAvx512:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-             __builtin_cpu_supports("fma");
+      return !bf16 && has_avx512();
+    case ConvIsa::kAvx512Bf16:
+      return bf16 && has_avx512() && __builtin_cpu_supports("avx512bf16");
+    case ConvIsa::kWide16OnAvx2:
+      return has_avx2();
   }
   return false;
 }
 
-const ConvKernels& conv_kernels(ConvIsa isa) {
+const ConvKernels& conv_kernels(ConvIsa isa, ConvPrecision precision) {
+  const bool bf16 = precision == ConvPrecision::kBf16;
   switch (isa) {
     case ConvIsa::kAvx2:
       return conv_kernels_avx2();
     case ConvIsa::kAvx512:
       return conv_kernels_avx512();
+    case ConvIsa::kAvx512Bf16:
+      return conv_bf16_kernels_avx512bf16();
     case ConvIsa::kWide16OnAvx2:
-      return conv_kernels_wide16();
+      return bf16 ? conv_bf16_kernels_wide16() : conv_kernels_wide16();
     case ConvIsa::kBaseline:
       break;
   }
-  return conv_kernels_baseline();
+  return bf16 ? conv_bf16_kernels_baseline() : conv_kernels_baseline();
 }
 #else
-bool supported(ConvIsa isa) { return isa == ConvIsa::kBaseline; }
+bool supported(ConvIsa isa, ConvPrecision) { return isa == ConvIsa::kBaseline; }
 
-const ConvKernels& conv_kernels(ConvIsa) { return conv_kernels_baseline(); }
+const ConvKernels& conv_kernels(ConvIsa, ConvPrecision precision) {
+  return precision == ConvPrecision::kBf16 ? conv_bf16_kernels_baseline() : conv_kernels_baseline();
+}
 #endif
 
-ConvIsa best_conv_isa() {
-  if (supported(ConvIsa::kAvx512)) return ConvIsa::kAvx512;
-  return supported(ConvIsa::kAvx2) ? ConvIsa::kAvx2 : ConvIsa::kBaseline;
+ConvIsa best_conv_isa(ConvPrecision precision) {
+  for (const ConvIsa isa :
+       {ConvIsa::kAvx512Bf16, ConvIsa::kAvx512, ConvIsa::kAvx2, ConvIsa::kWide16OnAvx2}) {
+    if (supported(isa, precision)) return isa;
+  }
+  return ConvIsa::kBaseline;
 }
 
-bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d) {
+bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision precision) {
+  const bool fp32 = precision == ConvPrecision::kFp32;
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
-      return d.groups == 1;
+      return fp32 && d.groups == 1;
     case ConvAlgorithm::kDepthwise:
-      return d.groups == d.in_channels && d.groups == d.out_channels;
+      return fp32 && d.groups == d.in_channels && d.groups == d.out_channels;
     default:
       break;
   }
@@ -88,29 +112,29 @@ bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d) {
          d.groups == 1 && d.out_height == d.in_height && d.out_width == d.in_width;
 }
 
-std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc) {
+std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc, ConvPrecision precision) {
   std::vector<ConvAlgorithm> result;
   for (const auto algorithm :
        {ConvAlgorithm::kWinograd4x4, ConvAlgorithm::kWinograd2x4, ConvAlgorithm::kWinograd2x2,
         ConvAlgorithm::kDirect, ConvAlgorithm::kDepthwise}) {
-    if (can_compute(algorithm, desc)) result.push_back(algorithm);
+    if (can_compute(algorithm, desc, precision)) result.push_back(algorithm);
   }
   return result;
 }
 
 std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc& desc,
-                                const ConvWeights& weights) {
-  if (!supported(isa)) {
+                                const ConvWeights& weights, ConvPrecision precision) {
+  if (!supported(isa, precision)) {
     throw Error(ErrorKind::kInvalidArgument,
                 std::string("convolution: this CPU has no ") + to_string(isa));
   }
-  if (!can_compute(algorithm, desc)) {
+  if (!can_compute(algorithm, desc, precision)) {
     throw Error(ErrorKind::kInvalidArgument,
                 std::string("convolution: ") + to_string(algorithm) + " cannot compute this layer");
   }
   if (algorithm == ConvAlgorithm::kDirect) return make_direct(isa, desc, weights);
   if (algorithm == ConvAlgorithm::kDepthwise) return make_depthwise(isa, desc, weights);
-  return make_winograd(algorithm, isa, desc, weights);
+  return make_winograd(algorithm, isa, desc, weights, precision);
 }
 
 }  // namespace face::cpu

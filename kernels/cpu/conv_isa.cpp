@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kernels/cpu/conv_isa.cpp - the kernels of one instruction set; compiled once for each of them.
+// kernels/cpu/conv_isa.cpp - the float32 kernels of one instruction set; compiled once for each
+// of them.
 #include "kernels/cpu/conv_direct_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_winograd_inl.h"
@@ -26,14 +27,7 @@ float fma_loop(int iterations) {
 const ConvKernels& FACE_CONV_TABLE() {
   namespace isa = FACE_CONV_ISA;
   static constexpr ConvKernels kKernels = {
-      isa::kWidth,
-      isa::kWidth == 16 ? 4 : 3,
-      isa::kWidth == 16,
-      isa::winograd_kernels<2, 2>(),
-      isa::winograd_kernels<2, 4>(),
-      isa::winograd_kernels<4, 4>(),
-      &isa::direct_block,
-      &isa::depthwise_row,
+      isa::kLaneShape, isa::winograd_set<isa::Fp32Words>(), &isa::direct_block, &isa::depthwise_row,
       &isa::fma_loop,
   };
   return kKernels;

@@ -64,11 +64,11 @@ Epilogue EpilogueTables::with_addend(const float* addend) const {
   return result;
 }
 
-std::vector<LaneBlock> lane_blocks(const ConvKernels& kernels, int channels) {
-  const int rest = channels % kernels.width;
-  const bool half = kernels.half_vectors && rest > 0 && rest <= kernels.width / 2;
-  const int full = channels / kernels.width + (rest > 0 && !half ? 1 : 0);
-  const int most = kernels.max_vectors;
+std::vector<LaneBlock> lane_blocks(const LaneShape& shape, int channels) {
+  const int rest = channels % shape.width;
+  const bool half = shape.half_vectors && rest > 0 && rest <= shape.width / 2;
+  const int full = channels / shape.width + (rest > 0 && !half ? 1 : 0);
+  const int most = shape.max_vectors;
   const int count = std::max(1, (full + (half ? 1 : 0) + most - 1) / most);
   std::vector<LaneBlock> blocks(count);
   int channel = 0;
@@ -76,7 +76,7 @@ std::vector<LaneBlock> lane_blocks(const ConvKernels& kernels, int channels) {
     LaneBlock& block = blocks[i];
     block.half = half && i == count - 1;  // the smallest block, so the half vector finds room
     block.vectors = full / count + (i < full % count ? 1 : 0);
-    block.lanes = block.vectors * kernels.width + (block.half ? kernels.width / 2 : 0);
+    block.lanes = block.vectors * shape.width + (block.half ? shape.width / 2 : 0);
     block.channel_begin = channel;
     block.channels = std::min(block.lanes, channels - channel);
     channel += block.channels;

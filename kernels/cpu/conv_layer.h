@@ -11,7 +11,9 @@
 
 namespace face::cpu {
 
-[[nodiscard]] const ConvKernels& conv_kernels(ConvIsa isa);
+/// REQUIRES: supported(isa, precision).
+[[nodiscard]] const ConvKernels& conv_kernels(ConvIsa isa,
+                                              ConvPrecision precision = ConvPrecision::kFp32);
 
 /// Owns bias, slopes and border classes of one layer.
 class EpilogueTables {
@@ -36,11 +38,12 @@ struct LaneBlock {
   int channel_begin = 0;
   int channels = 0;  // that exist; the remaining lanes are zero
 };
-/// Cuts `channels` into blocks that the micro-kernels of `kernels` can take, of nearly equal size.
-[[nodiscard]] std::vector<LaneBlock> lane_blocks(const ConvKernels& kernels, int channels);
+/// Cuts `channels` into blocks that the micro-kernels can take, of nearly equal size.
+[[nodiscard]] std::vector<LaneBlock> lane_blocks(const LaneShape& shape, int channels);
 
 [[nodiscard]] std::unique_ptr<Conv> make_winograd(ConvAlgorithm algorithm, ConvIsa isa,
-                                                  const ConvDesc& desc, const ConvWeights& weights);
+                                                  const ConvDesc& desc, const ConvWeights& weights,
+                                                  ConvPrecision precision);
 [[nodiscard]] std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& desc,
                                                 const ConvWeights& weights);
 [[nodiscard]] std::unique_ptr<Conv> make_depthwise(ConvIsa isa, const ConvDesc& desc,

@@ -25,12 +25,17 @@ struct Epilogue {
   int height = 0, width = 0, channels = 0;  // of one output image
 };
 
-/// Input channels that lie together in transformed tiles.
+/// Transformed weights and tiles are 32-bit words along the depth: one float32 channel, or two
+/// bfloat16 ones, the first in the lower half; of an odd number of channels the last half is zero.
+/// This many words of a tile lie together.
 constexpr int kWinogradDepthBlock = 16;
 
+/// Channels that one task transforms at least.
+constexpr int kWinogradChannels = 16;
+
 /// Transforms tiles [tile_begin, tile_end), channels [channel_begin, channel_end) of a stack of
-/// images. v: [point][channel / 16][tile - tile_origin][channel % 16], `tile_capacity` tiles.
-/// REQUIRES: channel_begin is a multiple of 16.
+/// images. v: [point][word / 16][tile - tile_origin][word % 16], `tile_capacity` tiles.
+/// REQUIRES: channel_begin is a multiple of kWinogradChannels.
 struct WinogradInput {
   const float* input = nullptr;  // (images, height, width, channels)
   const float* zeros = nullptr;  // `channels` zeros: the padding
@@ -39,17 +44,18 @@ struct WinogradInput {
   int tile_origin = 0, tile_begin = 0, tile_end = 0;
   int channel_begin = 0, channel_end = 0;
   int tile_capacity = 0;
-  size_t point_stride = 0;  // floats
+  size_t point_stride = 0;  // words
   float* v = nullptr;
 };
 
 /// For each point: m[tile][lane] = sum over depth of v[tile][depth] * u[depth][lane].
-/// u: [point][depth][lanes], m: [point][tile][lanes]; lanes = vectors * width (+ width / 2).
+/// u: [point][depth][lanes] words, m: [point][tile][lanes] floats; lanes = vectors * width (+ width
+/// / 2).
 struct WinogradGemm {
   const float* v = nullptr;  // first tile's first channel block
   size_t v_point_stride = 0;
   int tile_capacity = 0;
-  int tiles = 0, depth = 0;
+  int tiles = 0, depth = 0;  // in words
   const float* u = nullptr;
   int vectors = 0;
   bool half = false;
@@ -74,6 +80,18 @@ struct WinogradKernels {
   void (*input)(const WinogradInput&);
   void (*gemm)(const WinogradGemm&);
   void (*output)(const WinogradOutput&);
+};
+
+/// Blocks of output channels that the micro-kernels of a build take.
+struct LaneShape {
+  int width = 0;        // lanes of a vector
+  int max_vectors = 0;  // of a block
+  bool half_vectors = false;
+};
+
+/// Kernels by the size of their output tiles.
+struct WinogradSet {
+  WinogradKernels tile2x2, tile2x4, tile4x4;
 };
 
 /// Output pixels [pixel_begin, pixel_begin + pixels) of a stack of images, one block of channels.
@@ -105,12 +123,10 @@ struct DepthwiseRow {
   Epilogue epilogue;
 };
 
-/// The kernels of one instruction set.
+/// The kernels of one instruction set and precision; bf16 ones are Winograd's alone.
 struct ConvKernels {
-  int width = 0;        // lanes of a vector
-  int max_vectors = 0;  // widest micro-kernel, in vectors of output channels
-  bool half_vectors = false;
-  WinogradKernels winograd2x2, winograd2x4, winograd4x4;
+  LaneShape lanes;
+  WinogradSet winograd;
   void (*direct)(const DirectBlock&) = nullptr;
   void (*depthwise)(const DepthwiseRow&) = nullptr;
   /// kFmaChains independent chains of `iterations` multiply-adds on full vectors: the most that a
@@ -129,5 +145,9 @@ const ConvKernels& conv_kernels_baseline();
 const ConvKernels& conv_kernels_avx2();
 const ConvKernels& conv_kernels_avx512();
 const ConvKernels& conv_kernels_wide16();
+
+const ConvKernels& conv_bf16_kernels_baseline();
+const ConvKernels& conv_bf16_kernels_avx512bf16();
+const ConvKernels& conv_bf16_kernels_wide16();
 
 }  // namespace face::cpu

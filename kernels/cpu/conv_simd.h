@@ -6,6 +6,8 @@
 
 #include <cstddef>
 
+#include "kernels/cpu/conv_plan.h"
+
 #ifndef FACE_CONV_ISA
 #error "conv_isa.cpp is compiled with FACE_CONV_ISA (namespace) and FACE_CONV_WIDTH (lanes) defined"
 #endif
@@ -16,6 +18,7 @@
 namespace face::cpu::FACE_CONV_ISA {
 
 constexpr int kWidth = FACE_CONV_WIDTH;
+constexpr LaneShape kLaneShape{kWidth, kWidth == 16 ? 4 : 3, kWidth == 16};
 
 template <int kLanes>
 struct VectorOf {

@@ -3,7 +3,9 @@
 // blocks that stay in the second-level cache.
 #include <algorithm>
 #include <array>
+#include <cstring>
 
+#include "kernels/cpu/bf16.h"
 #include "kernels/cpu/conv_layer.h"
 #include "kernels/cpu/conv_memory.h"
 
@@ -41,11 +43,11 @@ TileShape tile_shape(ConvAlgorithm algorithm) {
 const WinogradKernels& winograd_kernels(const ConvKernels& kernels, ConvAlgorithm algorithm) {
   switch (algorithm) {
     case ConvAlgorithm::kWinograd2x2:
-      return kernels.winograd2x2;
+      return kernels.winograd.tile2x2;
     case ConvAlgorithm::kWinograd2x4:
-      return kernels.winograd2x4;
+      return kernels.winograd.tile2x4;
     default:
-      return kernels.winograd4x4;
+      return kernels.winograd.tile4x4;
   }
 }
 
@@ -59,12 +61,12 @@ constexpr size_t kFloatsPerTile = 8 * 1024;
 class WinogradConv final : public Conv {
  public:
   WinogradConv(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc& desc,
-               const ConvWeights& weights);
+               const ConvWeights& weights, ConvPrecision precision);
 
   std::string name() const override {
-    return std::string(to_string(algorithm_)) + ":" + to_string(isa_);
+    return std::string(to_string(algorithm_)) + (bf16_ ? "_bf16:" : ":") + to_string(isa_);
   }
-  size_t weight_bytes() const override { return packed_floats_ * sizeof(float); }
+  size_t weight_bytes() const override { return packed_words_ * sizeof(float); }
   size_t scratch_bytes(int threads) const override;
   void run(const float* input, const float* addend, float* output, int batch, void* scratch,
            const Parallel& parallel) const override;
@@ -99,7 +101,9 @@ class WinogradConv final : public Conv {
 
   ConvAlgorithm algorithm_;
   ConvIsa isa_;
+  bool bf16_;
   ConvDesc desc_;
+  int depth_;  // words of one tile or weight: see kWinogradDepthBlock
   TileShape tile_;
   const WinogradKernels* kernels_;
   EpilogueTables epilogue_;
@@ -107,27 +111,29 @@ class WinogradConv final : public Conv {
   std::vector<size_t> block_offset_;
   int points_, tiles_x_, tiles_per_image_;
   int max_lanes_ = 0;
-  size_t packed_floats_ = 0;
-  AlignedFloats packed_;  // [block][point][input channel][lane]
+  size_t packed_words_ = 0;
+  AlignedFloats packed_;  // [block][point][word][lane]
   AlignedFloats zeros_;   // (in_channels)
 };
 
 WinogradConv::WinogradConv(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc& desc,
-                           const ConvWeights& weights)
+                           const ConvWeights& weights, ConvPrecision precision)
     : algorithm_(algorithm),
       isa_(isa),
+      bf16_(precision == ConvPrecision::kBf16),
       desc_(desc),
+      depth_(bf16_ ? ceil_div(desc.in_channels, 2) : desc.in_channels),
       tile_(tile_shape(algorithm)),
-      kernels_(&winograd_kernels(conv_kernels(isa), algorithm)),
+      kernels_(&winograd_kernels(conv_kernels(isa, precision), algorithm)),
       epilogue_(desc, weights),
-      blocks_(lane_blocks(conv_kernels(isa), desc.out_channels)),
+      blocks_(lane_blocks(conv_kernels(isa, precision).lanes, desc.out_channels)),
       points_((tile_.height + 2) * (tile_.width + 2)),
       tiles_x_(ceil_div(desc.out_width, tile_.width)),
       tiles_per_image_(tiles_x_ * ceil_div(desc.out_height, tile_.height)),
       zeros_(aligned_zeros(desc.in_channels)) {
   for (const LaneBlock& block : blocks_) {
-    block_offset_.push_back(packed_floats_);
-    packed_floats_ += static_cast<size_t>(points_) * desc.in_channels * block.lanes;
+    block_offset_.push_back(packed_words_);
+    packed_words_ += static_cast<size_t>(points_) * depth_ * block.lanes;
     max_lanes_ = std::max(max_lanes_, block.lanes);
   }
   pack(weights.weights);
@@ -136,26 +142,38 @@ WinogradConv::WinogradConv(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc&
 // ---- weights
 
 void WinogradConv::pack(const float* weights) {
-  packed_ = aligned_zeros(packed_floats_);
+  packed_ = aligned_zeros(packed_words_);
   for (size_t i = 0; i < blocks_.size(); ++i) {
     pack_block(blocks_[i], weights, packed_.get() + block_offset_[i]);
   }
 }
 
+/// Puts channel `c` of one output channel among words of `lanes` output channels.
+void put_weight(float* words, size_t lanes, int c, bool bf16, double value) {
+  const auto number = static_cast<float>(value);
+  if (!bf16) {
+    words[c * lanes] = number;
+    return;
+  }
+  const uint16_t half = to_bf16(number);
+  auto* word = reinterpret_cast<char*>(words + c / 2 * lanes);
+  std::memcpy(word + c % 2 * sizeof(half), &half, sizeof(half));
+}
+
 void WinogradConv::pack_block(const LaneBlock& block, const float* weights, float* packed) const {
   const auto rows = weight_transform(tile_.height), cols = weight_transform(tile_.width);
-  const size_t point_stride = static_cast<size_t>(desc_.in_channels) * block.lanes;
+  const size_t point_stride = static_cast<size_t>(depth_) * block.lanes;
   for (int lane = 0; lane < block.channels; ++lane) {
     const float* kernels =
         weights + static_cast<size_t>(block.channel_begin + lane) * desc_.in_channels * 9;
     for (int c = 0; c < desc_.in_channels; ++c) {
       const float* g = kernels + static_cast<size_t>(c) * 9;
-      float* out = packed + static_cast<size_t>(c) * block.lanes + lane;
+      float* out = packed + lane;
       for (const auto& row : rows) {
         double t[3];
         for (int j = 0; j < 3; ++j) t[j] = row[0] * g[j] + row[1] * g[3 + j] + row[2] * g[6 + j];
         for (const auto& col : cols) {
-          *out = static_cast<float>(t[0] * col[0] + t[1] * col[1] + t[2] * col[2]);
+          put_weight(out, block.lanes, c, bf16_, t[0] * col[0] + t[1] * col[1] + t[2] * col[2]);
           out += point_stride;
         }
       }
@@ -169,7 +187,7 @@ WinogradConv::Plan WinogradConv::sized(Plan plan) const {
   plan.blocks = ceil_div(plan.tiles, plan.capacity);
   plan.capacity = ceil_div(plan.tiles, plan.blocks);
   const size_t depth =
-      static_cast<size_t>(ceil_div(desc_.in_channels, kWinogradDepthBlock)) * kWinogradDepthBlock;
+      static_cast<size_t>(ceil_div(depth_, kWinogradDepthBlock)) * kWinogradDepthBlock;
   plan.v_stride = round_to_odd_lines(depth * plan.capacity);
   plan.m_stride = round_to_odd_lines(static_cast<size_t>(plan.capacity) * max_lanes_);
   plan.v_floats = plan.v_stride * points_;
@@ -179,8 +197,8 @@ WinogradConv::Plan WinogradConv::sized(Plan plan) const {
 
 WinogradConv::Plan WinogradConv::plan(int batch, int threads) const {
   constexpr int kUnit = 12, kMost = 96;  // tiles; every micro-kernel divides 12
-  const size_t per_tile = static_cast<size_t>(points_) * (desc_.in_channels + max_lanes_);
-  const size_t wanted = std::max(kCacheFloats / per_tile, packed_floats_ / kFloatsPerTile);
+  const size_t per_tile = static_cast<size_t>(points_) * (depth_ + max_lanes_);
+  const size_t wanted = std::max(kCacheFloats / per_tile, packed_words_ / kFloatsPerTile);
   Plan p;
   p.tiles = tiles_per_image_ * batch;
   p.capacity = std::clamp(static_cast<int>(wanted) / kUnit * kUnit, kUnit, kMost);
@@ -233,7 +251,7 @@ void WinogradConv::multiply(const Plan& p, size_t block, int tile_begin, int til
   gemm.v_point_stride = p.v_stride;
   gemm.tile_capacity = p.capacity;
   gemm.tiles = tile_end - tile_begin;
-  gemm.depth = desc_.in_channels;
+  gemm.depth = depth_;
   gemm.u = packed_.get() + block_offset_[block];
   gemm.vectors = lanes.vectors;
   gemm.half = lanes.half;
@@ -274,15 +292,15 @@ void WinogradConv::run_shared(const Plan& p, const float* input, float* output,
                               const Epilogue& epilogue, float* scratch,
                               const Parallel& parallel) const {
   float* v = scratch;
-  const int depth_blocks = ceil_div(desc_.in_channels, kWinogradDepthBlock);
+  const int depth_tasks = ceil_div(desc_.in_channels, kWinogradChannels);
   for (int origin = 0; origin < p.tiles; origin += p.capacity) {
     const int end = std::min(p.tiles, origin + p.capacity);
-    parallel(depth_blocks, [&](int task, int) {
+    parallel(depth_tasks, [&](int task, int) {
       WinogradInput a = input_args(input, p, v);
       a.tile_begin = a.tile_origin = origin;
       a.tile_end = end;
-      a.channel_begin = task * kWinogradDepthBlock;
-      a.channel_end = std::min(desc_.in_channels, a.channel_begin + kWinogradDepthBlock);
+      a.channel_begin = task * kWinogradChannels;
+      a.channel_end = std::min(desc_.in_channels, a.channel_begin + kWinogradChannels);
       kernels_->input(a);
     });
     parallel(static_cast<int>(blocks_.size()), [&](int task, int worker) {
@@ -304,8 +322,8 @@ void WinogradConv::run(const float* input, const float* addend, float* output, i
 }  // namespace
 
 std::unique_ptr<Conv> make_winograd(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc& desc,
-                                    const ConvWeights& weights) {
-  return std::make_unique<WinogradConv>(algorithm, isa, desc, weights);
+                                    const ConvWeights& weights, ConvPrecision precision) {
+  return std::make_unique<WinogradConv>(algorithm, isa, desc, weights, precision);
 }
 
 }  // namespace face::cpu

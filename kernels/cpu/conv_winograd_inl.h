@@ -10,6 +10,24 @@
 
 namespace face::cpu::FACE_CONV_ISA {
 
+// ---- numbers
+
+/// Words of one float32 channel each. Bf16Words (conv_bf16_inl.h) has the same members.
+struct Fp32Words {
+  static constexpr int kChannels = 1;  // of a word
+
+  /// Puts neighbouring channels into words.
+  template <int kLanes>
+  static FACE_INLINE void store(float* words, Vec<kLanes> x) {
+    FACE_CONV_ISA::store(words, x);
+  }
+  /// sum + the products of the channels in w and x.
+  template <int kLanes>
+  static FACE_INLINE Vec<kLanes> multiply_add(Vec<kLanes> sum, Vec<kLanes> w, float x) {
+    return sum + w * x;
+  }
+};
+
 // ---- one-dimensional transforms
 
 /// out = B^T d for kM outputs: kM + 2 values each.
@@ -67,7 +85,7 @@ struct BorderPixels {
   FACE_INLINE const float* at(int i, int j) const { return pixels[i * kNx + j]; }
 };
 
-template <int kMy, int kMx, int kLanes, typename Pixels>
+template <typename Number, int kMy, int kMx, int kLanes, typename Pixels>
 FACE_INLINE void transform_lanes(const Pixels& pixels, int channel, float* v, size_t point_stride) {
   constexpr int kNy = kMy + 2, kNx = kMx + 2;
   Vec<kLanes> columns[kNy][kNx];
@@ -85,16 +103,18 @@ FACE_INLINE void transform_lanes(const Pixels& pixels, int channel, float* v, si
     Vec<kLanes> t[kNx];
     input_transform<kMx>(columns[i], t);
 #pragma GCC unroll 6
-    for (int j = 0; j < kNx; ++j) store(v + (i * kNx + j) * point_stride, t[j]);
+    for (int j = 0; j < kNx; ++j)
+      Number::template store<kLanes>(v + (i * kNx + j) * point_stride, t[j]);
   }
 }
 
-template <int kMy, int kMx, typename Pixels>
+template <typename Number, int kMy, int kMx, typename Pixels>
 void transform_tile(const Pixels& pixels, const WinogradInput& a, float* v) {
+  constexpr int kBlock = kWinogradDepthBlock * Number::kChannels;
   const size_t block_stride = static_cast<size_t>(a.tile_capacity) * kWinogradDepthBlock;
   for_lanes<kWidth>(a.channel_begin, a.channel_end, [&]<int kLanes>(int c) {
-    float* out = v + c / kWinogradDepthBlock * block_stride + c % kWinogradDepthBlock;
-    transform_lanes<kMy, kMx, kLanes>(pixels, c, out, a.point_stride);
+    float* out = v + c / kBlock * block_stride + c % kBlock / Number::kChannels;
+    transform_lanes<Number, kMy, kMx, kLanes>(pixels, c, out, a.point_stride);
   });
 }
 
@@ -122,7 +142,7 @@ FACE_INLINE void prefetch_tile(const float* origin, size_t row, size_t pixel) {
   }
 }
 
-template <int kMy, int kMx>
+template <typename Number, int kMy, int kMx>
 void winograd_input(const WinogradInput& a) {
   const size_t row = static_cast<size_t>(a.width) * a.channels;
   for (int tile = a.tile_begin; tile < a.tile_end; ++tile) {
@@ -134,9 +154,9 @@ void winograd_input(const WinogradInput& a) {
       const size_t pixel = a.channels;
       const float* origin = pixels + y0 * row + x0 * pixel;
       prefetch_tile<kMy, kMx>(origin + 2 * kMx * pixel, row, pixel);
-      transform_tile<kMy, kMx>(InnerPixels{origin, row, pixel}, a, v);
+      transform_tile<Number, kMy, kMx>(InnerPixels{origin, row, pixel}, a, v);
     } else {
-      transform_tile<kMy, kMx>(border_pixels<kMy, kMx>(a, pixels, y0, x0), a, v);
+      transform_tile<Number, kMy, kMx>(border_pixels<kMy, kMx>(a, pixels, y0, x0), a, v);
     }
   }
 }
@@ -148,7 +168,7 @@ constexpr int kPrefetchPer4 = 32;
 
 /// kTiles tiles by kVectors vectors (and half a vector more with kHalf) of output channels. Asks
 /// for `depth` / 4 times kPrefetchPer4 floats from `next` on, so that weights stream in meanwhile.
-template <int kTiles, int kVectors, bool kHalf>
+template <typename Number, int kTiles, int kVectors, bool kHalf>
 void multiply(const float* v, size_t block_stride, int depth, const float* u, float* m,
               const float* next) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
@@ -164,8 +184,12 @@ void multiply(const float* v, size_t block_stride, int depth, const float* u, fl
 #pragma GCC unroll 16
     for (int i = 0; i < kTiles; ++i) {
 #pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) sum[i][j] += w[j] * x[i * kWinogradDepthBlock];
-      if constexpr (kHalf) half_sum[i] += half_w * x[i * kWinogradDepthBlock];
+      for (int j = 0; j < kVectors; ++j)
+        sum[i][j] =
+            Number::template multiply_add<kWidth>(sum[i][j], w[j], x[i * kWinogradDepthBlock]);
+      if constexpr (kHalf)
+        half_sum[i] = Number::template multiply_add<kWidth / 2>(half_sum[i], half_w,
+                                                                x[i * kWinogradDepthBlock]);
     }
   };
   for (; depth > 0; depth -= kWinogradDepthBlock, v += block_stride) {
@@ -196,25 +220,25 @@ constexpr int max_tiles(int count) {
   return count <= 2 ? 14 : count == 3 ? 9 : count == 4 ? 6 : 5;
 }
 
-template <int kVectors, bool kHalf, int kTiles = max_tiles(kVectors + kHalf)>
+template <typename Number, int kVectors, bool kHalf, int kTiles = max_tiles(kVectors + kHalf)>
 Multiply pick_tiles(int tiles) {
   if constexpr (kTiles == 0) {
     return nullptr;
   } else {
-    return tiles == kTiles ? &multiply<kTiles, kVectors, kHalf>
-                           : pick_tiles<kVectors, kHalf, kTiles - 1>(tiles);
+    return tiles == kTiles ? &multiply<Number, kTiles, kVectors, kHalf>
+                           : pick_tiles<Number, kVectors, kHalf, kTiles - 1>(tiles);
   }
 }
 
 /// All points of one block of output channels; tiles in groups of nearly the same size.
-template <int kPoints, int kVectors, bool kHalf>
+template <typename Number, int kPoints, int kVectors, bool kHalf>
 void multiply_points(const WinogradGemm& a) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
   constexpr int kMost = max_tiles(kVectors + kHalf);
   const int groups = (a.tiles + kMost - 1) / kMost;
   const int size = a.tiles / groups, larger = a.tiles % groups;
-  const Multiply small = pick_tiles<kVectors, kHalf>(size);
-  const Multiply large = larger > 0 ? pick_tiles<kVectors, kHalf>(size + 1) : small;
+  const Multiply small = pick_tiles<Number, kVectors, kHalf>(size);
+  const Multiply large = larger > 0 ? pick_tiles<Number, kVectors, kHalf>(size + 1) : small;
   const size_t block_stride = static_cast<size_t>(a.tile_capacity) * kWinogradDepthBlock;
   const size_t u_floats = static_cast<size_t>(a.depth) * kLanes;
   const size_t prefetched = static_cast<size_t>(a.depth / 4) * kPrefetchPer4;  // by one group
@@ -232,31 +256,31 @@ void multiply_points(const WinogradGemm& a) {
   }
 }
 
-template <int kPoints>
+template <typename Number, int kPoints>
 void winograd_gemm(const WinogradGemm& a) {
   if constexpr (kWidth == 16) {
     switch (2 * a.vectors + (a.half ? 1 : 0)) {
       case 1:
-        return multiply_points<kPoints, 0, true>(a);
+        return multiply_points<Number, kPoints, 0, true>(a);
       case 3:
-        return multiply_points<kPoints, 1, true>(a);
+        return multiply_points<Number, kPoints, 1, true>(a);
       case 5:
-        return multiply_points<kPoints, 2, true>(a);
+        return multiply_points<Number, kPoints, 2, true>(a);
       case 7:
-        return multiply_points<kPoints, 3, true>(a);
+        return multiply_points<Number, kPoints, 3, true>(a);
       case 8:
-        return multiply_points<kPoints, 4, false>(a);
+        return multiply_points<Number, kPoints, 4, false>(a);
       default:
         break;
     }
   }
   switch (a.vectors) {
     case 1:
-      return multiply_points<kPoints, 1, false>(a);
+      return multiply_points<Number, kPoints, 1, false>(a);
     case 2:
-      return multiply_points<kPoints, 2, false>(a);
+      return multiply_points<Number, kPoints, 2, false>(a);
     default:
-      return multiply_points<kPoints, 3, false>(a);
+      return multiply_points<Number, kPoints, 3, false>(a);
   }
 }
 
@@ -330,10 +354,16 @@ void winograd_output(const WinogradOutput& a) {
   });
 }
 
-template <int kMy, int kMx>
+template <typename Number, int kMy, int kMx>
 constexpr WinogradKernels winograd_kernels() {
-  return {&winograd_input<kMy, kMx>, &winograd_gemm<(kMy + 2) * (kMx + 2)>,
+  return {&winograd_input<Number, kMy, kMx>, &winograd_gemm<Number, (kMy + 2) * (kMx + 2)>,
           &winograd_output<kMy, kMx>};
+}
+
+template <typename Number>
+constexpr WinogradSet winograd_set() {
+  return {winograd_kernels<Number, 2, 2>(), winograd_kernels<Number, 2, 4>(),
+          winograd_kernels<Number, 4, 4>()};
 }
 
 }  // namespace face::cpu::FACE_CONV_ISA

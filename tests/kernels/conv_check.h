@@ -28,12 +28,13 @@ inline void check_conv(const cpu::Conv& conv, const ConvCase& c, const ConvData&
   }
 }
 
-/// Builds of the kernels that this machine can run.
-inline std::vector<cpu::ConvIsa> runnable_isas() {
+/// Builds of the kernels of `precision` that this machine can run.
+inline std::vector<cpu::ConvIsa> runnable_isas(
+    cpu::ConvPrecision precision = cpu::ConvPrecision::kFp32) {
   std::vector<cpu::ConvIsa> result;
   for (const auto isa : {cpu::ConvIsa::kBaseline, cpu::ConvIsa::kAvx2, cpu::ConvIsa::kAvx512,
-                         cpu::ConvIsa::kWide16OnAvx2}) {
-    if (cpu::supported(isa)) result.push_back(isa);
+                         cpu::ConvIsa::kAvx512Bf16, cpu::ConvIsa::kWide16OnAvx2}) {
+    if (cpu::supported(isa, precision)) result.push_back(isa);
   }
   return result;
 }

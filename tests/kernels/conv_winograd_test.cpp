@@ -9,20 +9,33 @@ namespace {
 using cpu::ConvActivation;
 using cpu::ConvAlgorithm;
 using cpu::ConvDesc;
+using cpu::ConvPrecision;
 
 constexpr ConvAlgorithm kAlgorithms[] = {ConvAlgorithm::kWinograd2x2, ConvAlgorithm::kWinograd2x4,
                                          ConvAlgorithm::kWinograd4x4};
 
+constexpr ConvPrecision kPrecisions[] = {ConvPrecision::kFp32, ConvPrecision::kBf16};
+
 /// Standard deviation of the rounding error relative to the output, for random data: a 1-D
 /// transform amplifies by k = sqrt(mean over outputs of sum over points (A^2 |G|^2 |B|^2) / 3),
-/// which is 1.3 for F(2) and 2.2 for F(4); sums of `depth` terms add sqrt(depth) roundings of
-/// 2^-24, the transforms about 6. Twice that is allowed.
-double tolerance(ConvAlgorithm algorithm, int depth) {
+/// which is 1.3 for F(2) and 2.2 for F(4).
+double amplification(ConvAlgorithm algorithm) {
   const double two = 1.3, four = 2.2;
-  const double amplification = algorithm == ConvAlgorithm::kWinograd2x2   ? two * two
-                               : algorithm == ConvAlgorithm::kWinograd2x4 ? two * four
-                                                                          : four * four;
-  return 2 * amplification * std::sqrt(depth + 6.0) * std::pow(2.0, -24);
+  return algorithm == ConvAlgorithm::kWinograd2x2   ? two * two
+         : algorithm == ConvAlgorithm::kWinograd2x4 ? two * four
+                                                    : four * four;
+}
+
+/// fp32: sums of `depth` terms add sqrt(depth) roundings of 2^-24, the transforms about 6.
+/// Twice that is allowed.
+/// bf16: both factors of each product are rounded to 8 bits, by 2^-7 / sqrt(12) of their exponent's
+/// power of two, which on average over mantissas is 0.74 of the number. Half as much again is
+/// allowed: few outputs of a small layer may all be unlucky.
+double tolerance(ConvAlgorithm algorithm, ConvPrecision precision, int depth) {
+  const double fp32 = 2 * std::sqrt(depth + 6.0) * std::pow(2.0, -24);
+  if (precision == ConvPrecision::kFp32) return amplification(algorithm) * fp32;
+  const double bf16 = 1.5 * std::sqrt(2.0) * 0.74 * std::pow(2.0, -7) / std::sqrt(12.0);
+  return amplification(algorithm) * (bf16 + fp32);
 }
 
 ConvCase layer(const std::string& name, int in, int out, int height, int width, int batch = 1) {
@@ -37,10 +50,12 @@ ConvCase layer(const std::string& name, int in, int out, int height, int width, 
 
 void check_all(const ConvCase& c, const cpu::Parallel& parallel, bool with_bias = true) {
   const ConvData data = make_conv_data(c, with_bias);
-  for (const auto isa : runnable_isas()) {
-    for (const auto algorithm : kAlgorithms) {
-      const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights());
-      check_conv(*conv, c, data, parallel, tolerance(algorithm, c.desc.in_channels));
+  for (const auto precision : kPrecisions) {
+    for (const auto isa : runnable_isas(precision)) {
+      for (const auto algorithm : kAlgorithms) {
+        const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights(), precision);
+        check_conv(*conv, c, data, parallel, tolerance(algorithm, precision, c.desc.in_channels));
+      }
     }
   }
 }
@@ -96,38 +111,47 @@ TEST(Winograd, SmallerBatchThanPlanned) {
   check_all(c, cpu::openmp_parallel(2));
 }
 
+void check_in_place(const ConvCase& c, const ConvData& data, ConvAlgorithm algorithm,
+                    ConvPrecision precision) {
+  const auto conv = cpu::make_conv(algorithm, cpu::best_conv_isa(precision), c.desc,
+                                   data.layer_weights(), precision);
+  std::vector<float> output = data.addend;
+  GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
+  conv->run(data.input.data(), output.data(), output.data(), 1, scratch.data(),
+            cpu::serial_parallel());
+  const double error = relative_l2(output.data(), data.expected);
+  EXPECT_TRUE(error <= tolerance(algorithm, precision, c.desc.in_channels))
+      << conv->name() << ": " << error;
+}
+
 TEST(Winograd, AddendMayBeTheOutput) {
   ConvCase c = layer("in place", 16, 16, 9, 10);
   c.desc.has_addend = true;
   const ConvData data = make_conv_data(c);
-  for (const auto algorithm : kAlgorithms) {
-    const auto conv = cpu::make_conv(algorithm, cpu::best_conv_isa(), c.desc, data.layer_weights());
-    std::vector<float> output = data.addend;
+  for (const auto precision : kPrecisions)
+    for (const auto algorithm : kAlgorithms) check_in_place(c, data, algorithm, precision);
+}
+
+void check_nan(const ConvCase& c, const ConvData& data, ConvPrecision precision) {
+  for (const auto isa : runnable_isas(precision)) {
+    const auto conv =
+        cpu::make_conv(ConvAlgorithm::kWinograd4x4, isa, c.desc, data.layer_weights(), precision);
+    std::vector<float> output(data.expected.size());
     GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
-    conv->run(data.input.data(), output.data(), output.data(), 1, scratch.data(),
-              cpu::serial_parallel());
-    const double error = relative_l2(output.data(), data.expected);
-    EXPECT_TRUE(error <= tolerance(algorithm, 16)) << conv->name() << ": " << error;
+    conv->run(data.input.data(), nullptr, output.data(), 1, scratch.data(), cpu::serial_parallel());
+    EXPECT_TRUE(std::isnan(output[0])) << conv->name() << " " << c.name;
   }
 }
 
 TEST(Winograd, NanReachesTheOutputThroughEveryActivation) {
   for (const auto activation : {ConvActivation::kNone, ConvActivation::kRelu,
                                 ConvActivation::kPrelu, ConvActivation::kClip}) {
-    ConvCase c = layer("nan", 8, 8, 4, 4);
+    ConvCase c = layer("activation " + std::to_string(static_cast<int>(activation)), 8, 8, 4, 4);
     c.desc.activation = activation;
     c.desc.clip_high = 6.f;
     ConvData data = make_conv_data(c);
     data.input[0] = std::nanf("");
-    for (const auto isa : runnable_isas()) {
-      const auto conv =
-          cpu::make_conv(ConvAlgorithm::kWinograd4x4, isa, c.desc, data.layer_weights());
-      std::vector<float> output(data.expected.size());
-      GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
-      conv->run(data.input.data(), nullptr, output.data(), 1, scratch.data(),
-                cpu::serial_parallel());
-      EXPECT_TRUE(std::isnan(output[0])) << conv->name() << " " << static_cast<int>(activation);
-    }
+    for (const auto precision : kPrecisions) check_nan(c, data, precision);
   }
 }
 
@@ -135,6 +159,7 @@ TEST(Winograd, RefusesOtherConvolutions) {
   ConvCase c = layer("stride", 8, 8, 8, 8);
   c.desc.stride = 2;
   EXPECT_EQ(cpu::conv_algorithms(c.desc), std::vector{ConvAlgorithm::kDirect});
+  EXPECT_TRUE(cpu::conv_algorithms(c.desc, ConvPrecision::kBf16).empty());
   const ConvData data = make_conv_data(layer("any", 8, 8, 8, 8));
   try {
     (void)cpu::make_conv(ConvAlgorithm::kWinograd4x4, cpu::best_conv_isa(), c.desc,

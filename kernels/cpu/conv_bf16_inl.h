@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_bf16_inl.h - words of two bfloat16 channels for Winograd: rounding and products,
+// by the CPU's instructions where the build has them, else in software.
+#pragma once
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+#include <cstdint>
+
+#include "kernels/cpu/conv_simd.h"
+
+namespace face::cpu::FACE_CONV_ISA {
+
+template <int kLanes>
+struct WordsOf {
+  typedef uint32_t type __attribute__((vector_size(kLanes * sizeof(uint32_t))));
+  typedef uint16_t half __attribute__((vector_size(kLanes * sizeof(uint16_t))));
+};
+template <int kLanes>
+using Words = typename WordsOf<kLanes>::type;
+
+/// To nearest, ties to even; a NaN stays one. In the lower half of each lane.
+template <typename W>
+FACE_INLINE W rounded_bits(W bits) {
+  const W nan = (bits >> 16) | 0x40u;
+  const W number = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return (bits & 0x7fffffffu) > 0x7f800000u ? nan : number;
+}
+
+template <int kLanes>
+FACE_INLINE void store_rounded(float* words, Vec<kLanes> x) {
+  if constexpr (kLanes == 1) {
+    const uint32_t bits = rounded_bits(__builtin_bit_cast(uint32_t, x));
+    __builtin_memcpy(words, &bits, sizeof(bits));
+  } else {
+    const Words<kLanes> bits = rounded_bits(__builtin_bit_cast(Words<kLanes>, x));
+    const auto halves = __builtin_convertvector(bits, typename WordsOf<kLanes>::half);
+    __builtin_memcpy(words, &halves, sizeof(halves));
+  }
+}
+
+/// sum + the products of both halves of each lane of `w` with those of `x`.
+template <int kLanes>
+FACE_INLINE Vec<kLanes> dot_halves(Vec<kLanes> sum, Vec<kLanes> w, float x) {
+  const auto upper = [](auto bits) { return bits & 0xffff0000u; };
+  const auto weights = __builtin_bit_cast(Words<kLanes>, w);
+  const auto factor = __builtin_bit_cast(uint32_t, x);
+  sum += __builtin_bit_cast(Vec<kLanes>, upper(weights)) * __builtin_bit_cast(float, upper(factor));
+  return sum +
+         __builtin_bit_cast(Vec<kLanes>, weights << 16) * __builtin_bit_cast(float, factor << 16);
+}
+
+#ifdef __AVX512BF16__
+template <>
+FACE_INLINE void store_rounded<16>(float* words, Vec<16> x) {
+  const auto halves = _mm512_cvtneps_pbh((__m512)x);
+  __builtin_memcpy(words, &halves, sizeof(halves));
+}
+template <>
+FACE_INLINE void store_rounded<8>(float* words, Vec<8> x) {
+  const auto halves = _mm256_cvtneps_pbh((__m256)x);
+  __builtin_memcpy(words, &halves, sizeof(halves));
+}
+template <>
+FACE_INLINE Vec<16> dot_halves<16>(Vec<16> sum, Vec<16> w, float x) {
+  return (Vec<16>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)_mm512_set1_ps(x));
+}
+template <>
+FACE_INLINE Vec<8> dot_halves<8>(Vec<8> sum, Vec<8> w, float x) {
+  return (Vec<8>)_mm256_dpbf16_ps((__m256)sum, (__m256bh)w, (__m256bh)_mm256_set1_ps(x));
+}
+#endif
+
+/// What Winograd is templated on: see Fp32Words.
+struct Bf16Words {
+  static constexpr int kChannels = 2;
+
+  /// A lone channel is the last one of an odd number: the other half becomes zero.
+  template <int kLanes>
+  static FACE_INLINE void store(float* words, Vec<kLanes> x) {
+    store_rounded<kLanes>(words, x);
+  }
+  template <int kLanes>
+  static FACE_INLINE Vec<kLanes> multiply_add(Vec<kLanes> sum, Vec<kLanes> w, float x) {
+    return dot_halves<kLanes>(sum, w, x);
+  }
+};
+
+}  // namespace face::cpu::FACE_CONV_ISA
