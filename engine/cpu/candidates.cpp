@@ -11,15 +11,34 @@
 namespace face::cpu {
 namespace {
 
-Candidate own_candidate(ConvAlgorithm algorithm, ConvIsa isa) {
-  return {to_string(algorithm), [algorithm, isa](const ConvProblem& p) -> std::unique_ptr<Layer> {
-            return make_conv(algorithm, isa, p.desc, p.weights);
-          }};
+/// Of a sum of products of numbers rounded to 8 bits; tests/kernels/conv_winograd_test.cpp has the
+/// derivation of this and of what Winograd's transforms make of it.
+constexpr double kRoundedError = 2.4e-3;
+
+double winograd_error(ConvAlgorithm algorithm) {
+  switch (algorithm) {
+    case ConvAlgorithm::kWinograd2x2:
+      return 1.7 * kRoundedError;
+    case ConvAlgorithm::kWinograd2x4:
+      return 2.9 * kRoundedError;
+    default:
+      return 4.8 * kRoundedError;
+  }
+}
+
+Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
+  const bool bf16 = precision == ConvPrecision::kBf16;
+  return {std::string(to_string(algorithm)) + (bf16 ? "_bf16" : ""),
+          [algorithm, precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
+            return make_conv(algorithm, best_conv_isa(precision), p.desc, p.weights, precision);
+          },
+          bf16 ? winograd_error(algorithm) : 0.};
 }
 
 Candidate onednn_candidate(bool bf16, int threads) {
   return {bf16 ? "onednn_bf16" : "onednn",
-          [bf16, threads](const ConvProblem& p) { return make_onednn_conv(p, bf16, threads); }};
+          [bf16, threads](const ConvProblem& p) { return make_onednn_conv(p, bf16, threads); },
+          bf16 ? kRoundedError : 0.};
 }
 
 /// The candidate on rounded weights and inputs.
@@ -31,7 +50,8 @@ Candidate rounding(const Candidate& candidate) {
             rounded.weights.weights = weights.data();
             auto layer = make(rounded);
             return layer == nullptr ? nullptr : emulate_bf16(std::move(layer), p.desc);
-          }};
+          },
+          kRoundedError};
 }
 
 /// A sigmoid behind a layer, in place.
@@ -63,21 +83,31 @@ class WithSigmoid final : public Layer {
 };
 
 Candidate with_sigmoid(const Candidate& candidate) {
-  return {candidate.name, [make = candidate.make](const ConvProblem& p) -> std::unique_ptr<Layer> {
+  return {candidate.name,
+          [make = candidate.make](const ConvProblem& p) -> std::unique_ptr<Layer> {
             auto layer = make(p);
             return layer == nullptr ? nullptr
                                     : std::make_unique<WithSigmoid>(std::move(layer), p.desc);
-          }};
+          },
+          candidate.error};
+}
+
+/// Our kernels, those with the fewest operations last.
+std::vector<Candidate> own_candidates(const ConvProblem& problem, ConvPrecision precision) {
+  std::vector<Candidate> result;
+  if (problem.stride_w != problem.desc.stride) return result;
+  const std::vector<ConvAlgorithm> algorithms = conv_algorithms(problem.desc, precision);
+  for (auto it = algorithms.rbegin(); it != algorithms.rend(); ++it)
+    result.push_back(own_candidate(*it, precision));
+  return result;
 }
 
 std::vector<Candidate> fp32_candidates(const ConvProblem& problem, int threads) {
-  std::vector<Candidate> result;
-  if (problem.stride_w == problem.desc.stride) {
-    std::vector<ConvAlgorithm> algorithms = conv_algorithms(problem.desc);
-    for (auto it = algorithms.rbegin(); it != algorithms.rend(); ++it)
-      result.push_back(own_candidate(*it, best_conv_isa()));
-  }
+  std::vector<Candidate> result = own_candidates(problem, ConvPrecision::kFp32);
+  const bool own = !result.empty();
   result.push_back(onednn_candidate(false, threads));
+  // Plain loops are slow: for what nothing else takes.
+  if (!own) result.push_back({"plain", make_plain_conv});
   return result;
 }
 
@@ -86,15 +116,14 @@ std::vector<Candidate> fp32_candidates(const ConvProblem& problem, int threads) 
 std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision precision,
                                        int threads) {
   std::vector<Candidate> result = fp32_candidates(problem, threads);
-  const bool own = result.size() > 1;
-  // Plain loops are slow: for what nothing else takes.
-  if (!own) result.push_back({"plain", make_plain_conv});
   if (precision == Precision::kBf16) {
     if (has_native_bf16()) {
       result.push_back(onednn_candidate(true, threads));
     } else {
       for (Candidate& candidate : result) candidate = rounding(candidate);
     }
+    for (Candidate& candidate : own_candidates(problem, ConvPrecision::kBf16))
+      result.push_back(std::move(candidate));
   }
   if (problem.sigmoid)
     for (Candidate& candidate : result) candidate = with_sigmoid(candidate);

@@ -16,10 +16,13 @@ namespace face::cpu {
 struct Candidate {
   std::string name;
   std::function<std::unique_ptr<Layer>(const ConvProblem&)> make;
+  /// Relative L2 error to expect of its output from rounding to bfloat16; 0: computes in float32.
+  double error = 0;
 };
 
-/// In order of simplicity. Never empty. bf16: where the CPU multiplies bfloat16 natively, oneDNN's
-/// primitives beside those of fp32 (which are more exact); else fp32 ones on rounded numbers.
+/// In order of simplicity, those of fp32 first. Never empty. bf16: oneDNN's primitives and our
+/// Winograd kernels beside those of fp32 where the CPU multiplies bfloat16 natively; else fp32 ones
+/// on rounded numbers beside Winograd kernels that round in software.
 [[nodiscard]] std::vector<Candidate> conv_candidates(const ConvProblem& problem,
                                                      Precision precision, int threads);
 

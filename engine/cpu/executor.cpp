@@ -9,8 +9,9 @@
 #include <utility>
 
 #include "engine/cpu/arena.h"
+#include "engine/cpu/choice.h"
 #include "engine/cpu/onednn_conv.h"
-#include "engine/cpu/selection.h"
+#include "engine/cpu/precision_rule.h"
 #include "engine/error.h"
 #include "kernels/cpu/conv_memory.h"
 
@@ -23,34 +24,6 @@ size_t count(const Shape& s) { return size_t(s.channels) * s.height * s.width; }
 
 bool is_conv(const Op& op) {
   return op.kind == OpKind::kConv || op.kind == OpKind::kFullyConnected;
-}
-
-/// Whether bfloat16 may compute an op. Layers that it hardly makes faster stay float32, for they
-/// cost accuracy all the same: those of few products per sum (depthwise, the first) and those whose
-/// numbers leave the network.
-bool takes_bf16(const Network& network, const std::vector<bool>& leaving, const Op& op) {
-  constexpr int kFewChannels = 16;
-  const int depth = network.tensors[op.input].channels / op.groups;
-  return depth >= kFewChannels && !leaving[op.output];
-}
-
-/// Smallest number of multiplications of a layer that bfloat16 computes: the cheapest layers, a
-/// small share of the work, stay float32 too. Each layer adds about the same error.
-uint64_t least_bf16_work(const Network& network, const std::vector<Shape>& shapes) {
-  constexpr double kSmallShare = 0.25;
-  std::vector<uint64_t> work;
-  uint64_t total = 0;
-  for (const Op& op : network.ops) {
-    work.push_back(mac_count(op, shapes));
-    total += work.back();
-  }
-  std::sort(work.begin(), work.end());
-  uint64_t sum = 0;
-  for (const uint64_t w : work) {
-    sum += w;
-    if (static_cast<double>(sum) > kSmallShare * static_cast<double>(total)) return w;
-  }
-  return 0;
 }
 
 [[noreturn]] void refuse(const std::string& reason) {
@@ -76,6 +49,8 @@ struct Step {
   const Op* op = nullptr;
   std::unique_ptr<Layer> layer;
   double gflop = 0;  // per image
+  std::string way;   // candidate's name, of convolutions
+  double error = 0;  // candidate's
 };
 
 class Executor final : public Executable {
@@ -95,15 +70,23 @@ class Executor final : public Executable {
  private:
   void allocate(const ExecutorOptions& options);
   void prepare(const ExecutorOptions& options);
+  [[nodiscard]] std::vector<TimedConv> time_convs(const ExecutorOptions& options);
+  void make_steps(const std::vector<TimedConv>& convs, size_t weight_budget, double error_price);
+  void make_conv_step(Step& step, const Candidate& way) const;
+  void hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance);
+  [[nodiscard]] std::unique_ptr<Layer> exact_layer(const Op& op) const;
+  [[nodiscard]] std::vector<std::vector<float>> exact_outputs(const std::vector<float>& picture);
+  [[nodiscard]] std::vector<std::vector<float>> first_outputs() const;
+  void allocate_scratch();
   [[nodiscard]] ConvProblem problem(const Op& op) const;
   [[nodiscard]] LayerShapes shapes_of(const Op& op) const;
-  [[nodiscard]] Precision precision_for(const Op& op) const;
   [[nodiscard]] std::vector<Candidate> candidates(const Op& op,
                                                   const ExecutorOptions& options) const;
   [[nodiscard]] std::vector<Timing> time_op(const Op& op, const std::vector<Candidate>& candidates);
   [[nodiscard]] float* place(TensorId id, int image) const;
   void check_batch(int batch) const;
   void load_input(const float* input, int first, int images);
+  void run_layer(const Op& op, const Layer& layer, int first, int images, void* scratch) const;
   void run_step(const Step& step, int first, int images) const;
 
   const Network& network_;
@@ -114,8 +97,8 @@ class Executor final : public Executable {
   std::vector<Shape> shapes_;
   ArenaPlan plan_;
   std::vector<bool> leaving_;
-  uint64_t least_work_;  // of a layer that bfloat16 may compute
-  int pass_ = 1;         // images that go through the arena together
+  PrecisionRule rule_;
+  int pass_ = 1;  // images that go through the arena together
   AlignedFloats arena_;
   std::vector<AlignedFloats> outputs_;  // by TensorId, of those that leave the network
   AlignedFloats scratch_;
@@ -132,7 +115,7 @@ Executor::Executor(const Network& network, const ExecutorOptions& options)
       shapes_(infer_shapes(network, input_.height, input_.width)),
       plan_(plan_arena(network, shapes_)),
       leaving_(leaving_tensors(network)),
-      least_work_(least_bf16_work(network, shapes_)) {
+      rule_(network, shapes_, precision_) {
   if (max_batch_ < 1) refuse("max_batch " + std::to_string(max_batch_));
   allocate(options);
   prepare(options);
@@ -154,54 +137,72 @@ void Executor::allocate(const ExecutorOptions& options) {
 }
 
 void Executor::prepare(const ExecutorOptions& options) {
-  std::vector<const Op*> convs;
-  std::vector<std::vector<Candidate>> ways;
-  std::vector<std::vector<Timing>> timings;
+  const std::vector<TimedConv> convs = time_convs(options);
   size_t weight_floats = 0;
+  for (const TimedConv& conv : convs) weight_floats += conv.op->weights.size();
+  const auto share = static_cast<size_t>(options.weight_share * weight_floats * sizeof(float));
+  const size_t budget = std::max(share, options.weight_floor);
+  make_steps(convs, budget, 0);
+  if (precision_ == Precision::kBf16) hold_to_fp32(convs, budget, options.bf16_error);
+  allocate_scratch();
+}
+
+void Executor::allocate_scratch() {
+  size_t bytes = 0;
+  for (const Step& step : steps_)
+    bytes = std::max(bytes, step.layer->scratch_bytes(parallel_.threads));
+  scratch_floats_ = round_to_line((bytes + 3) / 4);
+  scratch_ = aligned_zeros(scratch_floats_);
+}
+
+std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
+  std::vector<TimedConv> convs;
   const std::string& timing_path = options.compile.timing_path;
   if (!timing_path.empty()) Tuner::shared().load(timing_path);
   for (const Op& op : network_.ops) {
     if (!is_conv(op)) continue;
-    convs.push_back(&op);
-    ways.push_back(candidates(op, options));
-    timings.push_back(time_op(op, ways.back()));
-    weight_floats += op.weights.size();
+    std::vector<Candidate> ways = candidates(op, options);
+    std::vector<Timing> timings = time_op(op, ways);
+    convs.push_back({&op, std::move(ways), std::move(timings)});
   }
   if (!timing_path.empty()) Tuner::shared().save(timing_path);
-  const auto share = static_cast<size_t>(options.weight_share * weight_floats * sizeof(float));
-  const std::vector<size_t> chosen = choose(timings, std::max(share, options.weight_floor));
-  size_t conv = 0, scratch = 0;
-  for (const Op& op : network_.ops) {
-    Step step{&op, nullptr, 2e-9 * static_cast<double>(mac_count(op, shapes_))};
+  return convs;
+}
+
+/// Layers that are computed as before stay.
+void Executor::make_steps(const std::vector<TimedConv>& convs, size_t weight_budget,
+                          double error_price) {
+  const std::vector<const Candidate*> ways = choose_ways(convs, weight_budget, error_price);
+  steps_.resize(network_.ops.size());
+  size_t conv = 0;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Op& op = network_.ops[i];
+    steps_[i].op = &op;
+    steps_[i].gflop = 2e-9 * static_cast<double>(mac_count(op, shapes_));
     if (is_conv(op)) {
-      const std::string& name = timings[conv][chosen[conv]].name;
-      const auto way = std::find_if(ways[conv].begin(), ways[conv].end(),
-                                    [&](const Candidate& c) { return c.name == name; });
-      step.layer = way->make(problem(op));
-      ++conv;
-    } else {
-      step.layer = make_plain_layer(op, shapes_of(op));
+      make_conv_step(steps_[i], *ways[conv++]);
+    } else if (steps_[i].layer == nullptr) {
+      steps_[i].layer = make_plain_layer(op, shapes_of(op));
     }
-    scratch = std::max(scratch, step.layer->scratch_bytes(parallel_.threads));
-    steps_.push_back(std::move(step));
   }
-  scratch_floats_ = round_to_line((scratch + 3) / 4);
-  scratch_ = aligned_zeros(scratch_floats_);
+}
+
+void Executor::make_conv_step(Step& step, const Candidate& way) const {
+  if (step.way == way.name) return;
+  step.layer = way.make(problem(*step.op));
+  step.way = way.name;
+  step.error = way.error;
 }
 
 LayerShapes Executor::shapes_of(const Op& op) const {
   return {shapes_[op.input], shapes_[op.output], pass_};
 }
 
-Precision Executor::precision_for(const Op& op) const {
-  const bool bf16 = takes_bf16(network_, leaving_, op) && mac_count(op, shapes_) >= least_work_;
-  return bf16 ? precision_ : Precision::kFp32;
-}
-
 ConvProblem Executor::problem(const Op& op) const { return conv_problem(op, shapes_of(op)); }
 
 std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions& options) const {
-  std::vector<Candidate> all = conv_candidates(problem(op), precision_for(op), parallel_.threads);
+  std::vector<Candidate> all =
+      conv_candidates(problem(op), rule_.precision_of(op), parallel_.threads);
   if (options.accept)
     std::erase_if(all, [&](const Candidate& c) { return !options.accept(op, c.name); });
   return all;
@@ -210,12 +211,65 @@ std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions&
 std::vector<Timing> Executor::time_op(const Op& op, const std::vector<Candidate>& candidates) {
   const auto at = [&](TensorId id) { return id == kNoTensor ? nullptr : place(id, 0); };
   const LayerMemory memory{at(op.input), at(op.addend), at(op.output)};
-  std::vector<Timing> timings = Tuner::shared().time(
-      problem(op), precision_for(op), candidates, memory, std::min(pass_, kTimedBatch), parallel_);
+  std::vector<Timing> timings =
+      Tuner::shared().time(problem(op), rule_.precision_of(op), candidates, memory,
+                           std::min(pass_, kTimedBatch), parallel_);
   if (timings.empty())
     throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
   return timings;
 }
+
+// ---- bf16 against fp32
+
+/// Raises the price of errors until the network is exact enough, or computes in fp32 alone.
+void Executor::hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
+                            double tolerance) {
+  constexpr double kFirstPrice = 8, kLastPrice = 1e9;  // times the network's time
+  const double unit = least_milliseconds(convs);
+  const std::vector<float> picture = probe_picture(input_);
+  const std::vector<std::vector<float>> exact = exact_outputs(picture);
+  const auto rounds = [&] {
+    return std::any_of(steps_.begin(), steps_.end(), [](const Step& s) { return s.error > 0; });
+  };
+  for (double price = kFirstPrice; price < kLastPrice && rounds(); price *= 2) {
+    allocate_scratch();
+    run(picture.data(), 1);
+    if (agree(first_outputs(), exact, tolerance)) return;
+    make_steps(convs, weight_budget, price * unit);
+  }
+}
+
+/// Simple and with small weights.
+std::unique_ptr<Layer> Executor::exact_layer(const Op& op) const {
+  if (!is_conv(op)) return make_plain_layer(op, shapes_of(op));
+  for (const Candidate& way : conv_candidates(problem(op), Precision::kFp32, parallel_.threads))
+    if (auto layer = way.make(problem(op))) return layer;
+  throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
+}
+
+/// By layers that exist one at a time.
+std::vector<std::vector<float>> Executor::exact_outputs(const std::vector<float>& picture) {
+  load_input(picture.data(), 0, 1);
+  for (const Op& op : network_.ops) {
+    const auto layer = exact_layer(op);
+    const AlignedFloats scratch =
+        aligned_zeros(layer->scratch_bytes(parallel_.threads) / sizeof(float) + 1);
+    run_layer(op, *layer, 0, 1, scratch.get());
+  }
+  return first_outputs();
+}
+
+/// Of the first image.
+std::vector<std::vector<float>> Executor::first_outputs() const {
+  std::vector<std::vector<float>> result;
+  for (size_t id = 0; id < outputs_.size(); ++id) {
+    const float* values = outputs_[id].get();
+    if (values != nullptr) result.emplace_back(values, values + count(shapes_[id]));
+  }
+  return result;
+}
+
+// ---- running
 
 float* Executor::place(TensorId id, int image) const {
   if (outputs_[id] != nullptr) return outputs_[id].get() + image * count(shapes_[id]);
@@ -252,10 +306,14 @@ void Executor::load_input(const float* input, int first, int images) {
   });
 }
 
+void Executor::run_layer(const Op& op, const Layer& layer, int first, int images,
+                         void* scratch) const {
+  const float* addend = op.addend == kNoTensor ? nullptr : place(op.addend, first);
+  layer.run(place(op.input, first), addend, place(op.output, first), images, scratch, parallel_);
+}
+
 void Executor::run_step(const Step& step, int first, int images) const {
-  const float* addend = step.op->addend == kNoTensor ? nullptr : place(step.op->addend, first);
-  step.layer->run(place(step.op->input, first), addend, place(step.op->output, first), images,
-                  scratch_.get(), parallel_);
+  run_layer(*step.op, *step.layer, first, images, scratch_.get());
 }
 
 void Executor::run(const float* input, int batch) {

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+#include "engine/cpu/choice.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace face::cpu {
+namespace {
+
+const Candidate& way_named(const TimedConv& conv, const std::string& name) {
+  return *std::find_if(conv.ways.begin(), conv.ways.end(),
+                       [&](const Candidate& c) { return c.name == name; });
+}
+
+std::vector<Timing> priced(const TimedConv& conv, double error_price) {
+  std::vector<Timing> result = conv.timings;
+  for (Timing& t : result) {
+    const double error = way_named(conv, t.name).error;
+    t.milliseconds += error_price * error * error;
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<const Candidate*> choose_ways(const std::vector<TimedConv>& convs, size_t weight_budget,
+                                          double error_price) {
+  std::vector<std::vector<Timing>> timings;
+  timings.reserve(convs.size());
+  for (const TimedConv& conv : convs) timings.push_back(priced(conv, error_price));
+  const std::vector<size_t> chosen = choose(timings, weight_budget);
+  std::vector<const Candidate*> result;
+  result.reserve(convs.size());
+  for (size_t i = 0; i < convs.size(); ++i)
+    result.push_back(&way_named(convs[i], timings[i][chosen[i]].name));
+  return result;
+}
+
+double least_milliseconds(const std::vector<TimedConv>& convs) {
+  double sum = 0;
+  for (const TimedConv& conv : convs) {
+    double best = std::numeric_limits<double>::infinity();
+    for (const Timing& t : conv.timings) best = std::min(best, t.milliseconds);
+    sum += best;
+  }
+  return sum;
+}
+
+}  // namespace face::cpu

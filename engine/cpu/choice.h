@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// engine/cpu/choice.h - one way of computing each convolution of a network.
+#pragma once
+
+#include <vector>
+
+#include "engine/cpu/candidates.h"
+#include "engine/cpu/selection.h"
+
+namespace face::cpu {
+
+/// A convolution, the ways to compute it, and the timings of those that can.
+struct TimedConv {
+  const Op* op = nullptr;
+  std::vector<Candidate> ways;
+  std::vector<Timing> timings;
+};
+
+/// choose() with `error_price` milliseconds added per squared error of a way. Pointers into
+/// `convs`. The errors of layers are independent, so it is their squares that add up to the
+/// network's.
+[[nodiscard]] std::vector<const Candidate*> choose_ways(const std::vector<TimedConv>& convs,
+                                                        size_t weight_budget, double error_price);
+
+/// Milliseconds of all of them, each computed in the fastest way.
+[[nodiscard]] double least_milliseconds(const std::vector<TimedConv>& convs);
+
+}  // namespace face::cpu

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "engine/cpu/precision_rule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <random>
+
+#include "engine/cpu/arena.h"
+
+namespace face::cpu {
+namespace {
+
+/// Smallest number of multiplications of a layer that bfloat16 computes.
+uint64_t least_bf16_work(const Network& network, const std::vector<Shape>& shapes) {
+  constexpr double kSmallShare = 0.25;
+  std::vector<uint64_t> work;
+  uint64_t total = 0;
+  for (const Op& op : network.ops) {
+    work.push_back(mac_count(op, shapes));
+    total += work.back();
+  }
+  std::sort(work.begin(), work.end());
+  uint64_t sum = 0;
+  for (const uint64_t w : work) {
+    sum += w;
+    if (static_cast<double>(sum) > kSmallShare * static_cast<double>(total)) return w;
+  }
+  return 0;
+}
+
+/// cos(2 pi (cycles * i / size + phase)) for i in [0, size).
+std::vector<float> wave(int size, double cycles, double phase) {
+  std::vector<float> values(size);
+  for (int i = 0; i < size; ++i) {
+    const double turns = cycles * i / size + phase;
+    values[i] = static_cast<float>(std::cos(2 * std::numbers::pi * turns));
+  }
+  return values;
+}
+
+}  // namespace
+
+PrecisionRule::PrecisionRule(const Network& network, const std::vector<Shape>& shapes,
+                             Precision wanted)
+    : network_(network),
+      shapes_(shapes),
+      wanted_(wanted),
+      leaving_(leaving_tensors(network)),
+      least_work_(least_bf16_work(network, shapes)) {}
+
+Precision PrecisionRule::precision_of(const Op& op) const {
+  constexpr int kFewChannels = 16;
+  const int depth = network_.tensors[op.input].channels / op.groups;
+  const bool takes =
+      depth >= kFewChannels && !leaving_[op.output] && mac_count(op, shapes_) >= least_work_;
+  return takes ? wanted_ : Precision::kFp32;
+}
+
+std::vector<float> probe_picture(const Shape& shape) {
+  constexpr int kWaves = 12;
+  std::mt19937 generator(1);
+  const auto share = [&] { return static_cast<double>(generator()) / std::mt19937::max(); };
+  std::vector<float> picture(size_t(shape.channels) * shape.height * shape.width);
+  for (size_t c = 0; c < size_t(shape.channels); ++c) {
+    for (int k = 0; k < kWaves; ++k) {
+      const double cycles = std::exp2(0.5 * k);  // of the shorter lengths 45
+      const auto rows = wave(shape.height, cycles * share(), share());
+      const auto cols = wave(shape.width, cycles * share(), share());
+      float* out = picture.data() + c * shape.height * shape.width;
+      for (const float row : rows)
+        for (const float col : cols) *out++ += 0.4f * row * col;
+    }
+  }
+  for (float& v : picture) v = std::clamp(v, -1.f, 1.f);
+  return picture;
+}
+
+bool agree(const std::vector<std::vector<float>>& outputs,
+           const std::vector<std::vector<float>>& exact, double tolerance) {
+  for (size_t i = 0; i < exact.size(); ++i) {
+    double error = 0, norm = 0;
+    for (size_t k = 0; k < exact[i].size(); ++k) {
+      const double difference = outputs[i][k] - exact[i][k];
+      error += difference * difference;
+      norm += double(exact[i][k]) * exact[i][k];
+    }
+    if (!(error <= tolerance * tolerance * norm)) return false;
+  }
+  return true;
+}
+
+}  // namespace face::cpu

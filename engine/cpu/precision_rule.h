@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// engine/cpu/precision_rule.h - where bfloat16 may compute, and whether it was exact enough.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/backend.h"
+#include "engine/network.h"
+
+namespace face::cpu {
+
+/// Layers that bfloat16 hardly makes faster stay float32, for they cost accuracy all the same:
+/// those of few products per sum (depthwise, the first), those whose numbers leave the network, and
+/// the cheapest ones, a small share of the work together. Borrows nothing after construction but
+/// the network.
+class PrecisionRule {
+ public:
+  PrecisionRule(const Network& network, const std::vector<Shape>& shapes, Precision wanted);
+  /// `wanted`, or kFp32.
+  [[nodiscard]] Precision precision_of(const Op& op) const;
+
+ private:
+  const Network& network_;
+  const std::vector<Shape>& shapes_;
+  Precision wanted_;
+  std::vector<bool> leaving_;
+  uint64_t least_work_;
+};
+
+/// A made-up picture as a network takes it, (3, height, width) in [-1, 1]: waves of all lengths,
+/// the same in every process.
+[[nodiscard]] std::vector<float> probe_picture(const Shape& shape);
+
+/// Whether each of `outputs` is within a relative L2 error of `tolerance` of what is `exact`.
+[[nodiscard]] bool agree(const std::vector<std::vector<float>>& outputs,
+                         const std::vector<std::vector<float>>& exact, double tolerance);
+
+}  // namespace face::cpu
