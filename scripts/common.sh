@@ -16,6 +16,9 @@ fail() {
 }
 cores() { nproc 2>/dev/null || echo 2; }
 
+# find_nvcc: prints the CUDA compiler's path; fails where there is none.
+find_nvcc() { command -v "${NVCC:-nvcc}" || { [ -x /usr/local/cuda/bin/nvcc ] && echo /usr/local/cuda/bin/nvcc; }; }
+
 # configure_and_build TARGET...: the release preset plus what FACE_CMAKE_ARGS asks for.
 configure_and_build() {
   local extra=()

@@ -8,6 +8,8 @@ namespace face::cuda {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr int kBlocks =
+    6;  // on a multiprocessor; left alone, ptxas wants nine on sm_100 and spills
 constexpr int kPixels = 64, kColumns = 32, kDepth = 16;  // tile of a block, and of one step
 
 __device__ __forceinline__ float to_f32(float v) { return v; }
@@ -65,7 +67,7 @@ __device__ __forceinline__ void finish_one(const OpParams& p, float sum, int spl
 
 /// Grid: pixels, columns of all groups, splits of the depth. Each thread: 4 pixels x 4 channels.
 template <typename T>
-__global__ void __launch_bounds__(kThreads) conv_simt_kernel(const OpParams p) {
+__global__ void __launch_bounds__(kThreads, kBlocks) conv_simt_kernel(const OpParams p) {
   FACE_SHARED(float, a, [kDepth][kPixels]);
   FACE_SHARED(float, b, [kDepth][kColumns]);
   const int out = p.out_c / p.groups, blocks_n = ceil_div(out, kColumns);

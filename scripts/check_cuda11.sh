@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# scripts/check_cuda11.sh - as check_cuda.sh, with CUDA 11.8 and for the GPUs from Pascal on that it
+# knows. Needs no GPU and installs nothing.
+#
+# The toolkit is Debian 12's (non-free), fetched once (860 MB, apt checks it) from where this machine
+# gets its packages, and unpacked (3.5 GB) in the cache folder; NVCC11 and NVCC11_HOST name others.
+# Usage: scripts/check_cuda11.sh [ARCH...]   default: 61 70 75 80 86 89 90
+set -euo pipefail
+# shellcheck source=scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+root=$cache_dir/cuda-11.8
+packages=(nvidia-cuda-toolkit nvidia-cuda-dev libcudart11.0 libnvvm4
+  g++-11 gcc-11 cpp-11 gcc-11-base libgcc-11-dev libstdc++-11-dev libasan6 libtsan0)
+
+# debian_host: what the machine's own lists of packages name as Debian's.
+debian_host() {
+  sed -nE 's|^[^#]*(https?://[^ ]+/debian)/?( .*)?$|\1|p' /etc/apt/sources.list \
+    /etc/apt/sources.list.d/* 2>/dev/null | sort -u | sed -n 1p
+}
+
+fetch() {
+  local host apt
+  host=$(debian_host) || true
+  [ -n "$host" ] || fail "this machine gets no packages from a Debian archive; set NVCC11"
+  mkdir -p "$root.part/lists/partial" "$root.part/packages"
+  printf 'deb %s bookworm main non-free\n' "$host" >"$root.part/sources.list"
+  apt=(apt-get -q -o "Dir::Etc::sourcelist=$root.part/sources.list" -o Dir::Etc::sourceparts=-
+    -o "Dir::State::lists=$root.part/lists")
+  "${apt[@]}" update
+  say "Fetching CUDA 11.8 from $host"
+  (cd "$root.part/packages" && "${apt[@]}" download "${packages[@]}")
+  for package in "$root.part/packages"/*.deb; do
+    dpkg -x "$package" "$root.part"
+    rm "$package"
+  done
+  mv "$root.part" "$root"
+}
+
+if [ -n "${NVCC11:-}" ]; then
+  toolkit=(--nvcc "$NVCC11" ${NVCC11_HOST:+--host "$NVCC11_HOST"})
+else
+  [ -d "$root" ] || fetch >&2
+  toolkit=(--nvcc "$root/usr/lib/nvidia-cuda-toolkit/bin/nvcc" --host "$root/usr/bin/g++-11"
+    --include "$root/usr/include")
+fi
+[ $# -gt 0 ] || set -- 61 70 75 80 86 89 90
+python3 "$project_dir/scripts/cuda_compile.py" "${toolkit[@]}" --stamps "$cache_dir/cuda" \
+  --jobs "$(cores)" "$@"
