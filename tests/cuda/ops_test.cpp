@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every operation of a network under emulation against a plain double loop, on shapes that break
-// things: odd sizes, channels that fill no vector, borders, one pixel, batch remainders.
+// Every operation of a network, on the emulator and on GPUs, against a plain double loop, on shapes
+// that break things: odd sizes, channels that fill no vector, borders, one pixel, batch remainders.
 #include "kernels/cuda/ops.h"
 
 #include <gmock/gmock.h>
@@ -10,7 +10,7 @@
 
 #include "kernels/cuda/conv_tile.h"
 #include "kernels/math/half.h"
-#include "tests/cuda/emulated.h"
+#include "tests/cuda/on_device.h"
 
 namespace face::cuda {
 namespace {
@@ -126,7 +126,7 @@ class Problem {
   std::mt19937 generator_{1234};
 };
 
-class Ops : public Emulated {
+class Ops : public OnDevice {
  protected:
   void* elements(const std::vector<float>& values, ElementType type) {
     if (type == ElementType::kFloat) return device(values);
@@ -178,6 +178,7 @@ class Ops : public Emulated {
     upload(problem, type);
     OpParams& p = problem.p;
     if (path == Path::kMma) {
+      if (!generations().back().tensor_cores()) GTEST_SKIP() << "no tensor cores";
       const ConvMmaPlan plan = plan_conv_mma(p);
       std::vector<uint16_t> packed(plan.weight_count);
       pack_conv_mma(p, plan, problem.weights.data(), packed.data());
@@ -228,13 +229,12 @@ const ConvCase kDense[] = {
 class Dense : public Ops, public testing::WithParamInterface<ConvCase> {};
 TEST_P(Dense, TensorCores) { check_conv(GetParam(), Path::kMma, ElementType::kHalf); }
 TEST_P(Dense, TensorCoresInShuffledOrder) {
-  emu::config().order = emu::Order::kRandom;
-  emu::config().seed = 5;
+  set_order(Order::kRandom, 5);
   check_conv(GetParam(), Path::kMma, ElementType::kHalf);
 }
 TEST_P(Dense, SimtFloat) { check_conv(GetParam(), Path::kSimt, ElementType::kFloat); }
 TEST_P(Dense, SimtHalf) {
-  emu::config().order = emu::Order::kReverse;
+  set_order(Order::kReverse);
   check_conv(GetParam(), Path::kSimt, ElementType::kHalf);
 }
 INSTANTIATE_TEST_SUITE_P(Table, Dense, testing::ValuesIn(kDense),
