@@ -87,7 +87,7 @@ void print(const Pass& p, size_t photos, const FaceEngine& engine) {
       "\"embed_ms\":%.3f,\"trained\":%d,\"precision\":\"%s\"}\n",
       photos, p.faces, 1e-6 * double(p.pixels), p.total_ms, p.decode_ms, p.stages.preprocess,
       p.stages.detect, p.stages.decode, p.stages.align, p.stages.embed,
-      engine.pack().provenance().generated ? 0 : 1, to_string(engine.precision()));
+      engine.pack().provenance().generated ? 0 : 1, to_string(engine.pipelines().precision()));
   std::fflush(stdout);
 }
 

@@ -37,7 +37,15 @@ std::unique_ptr<Backend> make_backend(const std::string& device) {
   const int index = cuda_index(device);
   if (index >= 0) return make_cuda_backend(index);
   throw Error(ErrorKind::kInvalidArgument,
-              "device '" + device + "': want auto, cpu, cuda or cuda:N");
+              "device '" + device + "': want auto, cpu, cuda, cuda:N or cuda:all");
+}
+
+std::vector<std::unique_ptr<Backend>> make_backends(const std::string& device) {
+  std::vector<std::unique_ptr<Backend>> backends;
+  const int count = device == "cuda:all" ? cuda_device_count() : 0;
+  for (int i = 0; i < count; ++i) backends.push_back(make_cuda_backend(i));
+  if (backends.empty()) backends.push_back(make_backend(device == "cuda:all" ? "cuda" : device));
+  return backends;
 }
 
 }  // namespace face

@@ -115,6 +115,9 @@ class Pipeline {
   [[nodiscard]] virtual Precision precision() const = 0;
   [[nodiscard]] virtual size_t memory_bytes() const = 0;  // activations and own weight copies
   [[nodiscard]] virtual std::string notes() const { return ""; }  // as Executable's
+  /// One more of the same, to run beside this one in another thread; they share weights. Null where
+  /// one has the whole device to itself: on the CPU.
+  [[nodiscard]] virtual std::unique_ptr<Pipeline> twin() const { return nullptr; }
 };
 
 /// What health answers tell about the device in use.
@@ -143,5 +146,7 @@ class Backend {
 /// names driver, toolkit, GPU and remedy; "auto" falls back to the CPU and says why in
 /// DeviceInfo::warning. A word it does not know is Error(kInvalidArgument).
 [[nodiscard]] std::unique_ptr<Backend> make_backend(const std::string& device);
+/// The backend of such a word, or one for each GPU, at least one: "cuda:all".
+[[nodiscard]] std::vector<std::unique_ptr<Backend>> make_backends(const std::string& device);
 
 }  // namespace face

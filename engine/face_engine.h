@@ -10,36 +10,41 @@
 #include "engine/backend.h"
 #include "engine/image.h"
 #include "engine/pack.h"
+#include "engine/pipeline_pool.h"
 
 namespace face {
 
 struct EngineOptions {
-  std::string device = "auto";
+  std::string device = "auto";  // as make_backends()
+  int instances = 2;            // batches that a GPU works on at the same time; the CPU: one
   PipelineOptions pipeline;
 };
 
-/// A model on a device, warmed up. Threads: run() is not reentrant; info is.
+/// Batches that an engine with these options works on at the same time; asks the driver for GPUs.
+[[nodiscard]] int runs_at_once(const EngineOptions& options);
+
+/// A model on its devices, warmed up. Threads: as PipelinePool.
 class FaceEngine {
  public:
-  /// Loads nothing itself: `pack` is open. Runs one image through before it returns, so that the
-  /// first request is not the slow one. Errors: those of make_backend() and Backend::pipeline().
+  /// Loads nothing itself: `pack` is open. Errors: those of make_backends() and PipelinePool.
   FaceEngine(std::shared_ptr<const Pack> pack, const EngineOptions& options);
 
-  /// Any number of images: cut into batches of at most Pipeline::max_batch().
+  /// As PipelinePool::run().
   [[nodiscard]] std::vector<std::vector<Face>> run(std::span<const ImageView> images,
-                                                   StageTimes* times = nullptr);
+                                                   StageTimes* times = nullptr) {
+    return pool_.run(images, times);
+  }
 
-  [[nodiscard]] const DeviceInfo& device() const { return backend_->info(); }
+  /// Several devices are one with the names of all, "2 x NVIDIA H200".
+  [[nodiscard]] const DeviceInfo& device() const { return device_; }
   [[nodiscard]] const Pack& pack() const { return *pack_; }
-  [[nodiscard]] Precision precision() const { return pipeline_->precision(); }
-  [[nodiscard]] int max_batch() const { return pipeline_->max_batch(); }
-  [[nodiscard]] size_t memory_bytes() const { return pipeline_->memory_bytes(); }
-  [[nodiscard]] std::string notes() const { return pipeline_->notes(); }
+  [[nodiscard]] const PipelinePool& pipelines() const { return pool_; }
 
  private:
   std::shared_ptr<const Pack> pack_;
-  std::unique_ptr<Backend> backend_;
-  std::unique_ptr<Pipeline> pipeline_;
+  Backends backends_;
+  DeviceInfo device_;
+  PipelinePool pool_;
 };
 
 }  // namespace face

@@ -55,7 +55,7 @@ void add_engine_options(CLI::App* app, Config* config, Raw* raw) {
   PipelineOptions& pipeline = config->engine.pipeline;
   app->add_option("--model", config->model, "Weight file (.fwp), made by weights_tool convert")
       ->envname("FACE_MODEL");
-  app->add_option("--device", config->engine.device, "auto, cpu, cuda or cuda:N")
+  app->add_option("--device", config->engine.device, "auto, cpu, cuda, cuda:N or cuda:all")
       ->envname("FACE_DEVICE")
       ->capture_default_str();
   app->add_option("--precision", raw->precision, "auto, fp32, bf16 or fp16")
@@ -68,6 +68,12 @@ void add_engine_options(CLI::App* app, Config* config, Raw* raw) {
   app->add_option("--threads", pipeline.threads, "Threads of the CPU engine; 0: every core")
       ->envname("FACE_THREADS")
       ->check(CLI::Range(0, 1'024))
+      ->capture_default_str();
+  app->add_option(
+         "--instances", config->engine.instances,
+         "Batches that a GPU works on at the same time, so that copies and kernels overlap")
+      ->envname("FACE_INSTANCES")
+      ->check(CLI::Range(1, 16))
       ->capture_default_str();
   app->add_flag("!--no-cudnn", pipeline.use_cudnn,
                 "cuda: our own kernels alone, even where cuDNN is installed and faster")
@@ -201,8 +207,7 @@ void apply(const Raw& raw, Config* config) {
   pipeline.det_sizes = parse_det_sizes(raw.det_size);
   config->log_level = log::parse_level(raw.log_level);
   apply_limits(raw, config);
-  // Enough to keep a batch decoding while another runs; the rest waits undecoded, which is cheaper.
-  config->http.workers = 2 * pipeline.max_batch + config->decode_threads;
+  config->http.workers = http_workers(*config, 1);
 }
 
 }  // namespace
@@ -212,6 +217,10 @@ int usable_cores() {
   CPU_ZERO(&cores);
   if (::sched_getaffinity(0, sizeof(cores), &cores) != 0) return 1;
   return std::max(1, CPU_COUNT(&cores));
+}
+
+int http_workers(const Config& config, int runs_at_once) {
+  return (1 + runs_at_once) * config.engine.pipeline.max_batch + config.decode_threads;
 }
 
 std::vector<int> parse_det_sizes(const std::string& text) {

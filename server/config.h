@@ -43,7 +43,12 @@ struct ParsedConfig {
   std::string text;  // help or version for stdout if exit_code is 0, else the error for stderr
 };
 
-/// Reads flags, and FACE_* variables for flags not given. Errors name the flag and its value.
+/// Threads that answer requests: enough to keep a batch decoding while the engine works on
+/// `runs_at_once` others. The rest waits undecoded, which is cheaper.
+[[nodiscard]] int http_workers(const Config& config, int runs_at_once);
+
+/// Reads flags, and FACE_* variables for flags not given; http.workers is for one run at a time.
+/// Errors name the flag and its value.
 [[nodiscard]] ParsedConfig parse_config(int argc, const char* const* argv);
 
 /// "640" or "128+640": squares, multiples of 32 from 32 to 4096.

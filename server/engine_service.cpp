@@ -15,16 +15,18 @@ class EngineService final : public FaceService {
       : engine_(std::move(pack), options) {
     const Pack& loaded = engine_.pack();
     info_.device = engine_.device();
-    info_.precision = engine_.precision();
+    const PipelinePool& pipelines = engine_.pipelines();
+    info_.precision = pipelines.precision();
     info_.fingerprint = loaded.fingerprint();
     info_.untrained = loaded.provenance().generated;
     if (loaded.recogniser() != nullptr) {
       info_.embedding_size = size_t(loaded.recogniser()->embedding_size);
     }
-    info_.memory_bytes = engine_.memory_bytes();
+    info_.memory_bytes = pipelines.memory_bytes();
     info_.mapped_bytes = size_t(std::filesystem::file_size(loaded.path()));
-    info_.max_batch = engine_.max_batch();
-    info_.notes = engine_.notes();
+    info_.max_batch = pipelines.max_batch();
+    info_.instances = pipelines.size();
+    info_.notes = pipelines.notes();
   }
 
   const ServiceInfo& info() const override { return info_; }

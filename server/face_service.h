@@ -24,10 +24,11 @@ struct ServiceInfo {
   size_t memory_bytes = 0;    // activations and weight copies
   size_t mapped_bytes = 0;    // weight file
   int max_batch = 1;
+  int instances = 1;  // runs that are worked on at the same time
   std::string notes;  // Pipeline::notes()
 };
 
-/// Pictures to faces. Threads: info() from any; run() is not reentrant.
+/// Pictures to faces. Threads: info() from any; run() from up to info().instances at once.
 class FaceService {
  public:
   virtual ~FaceService() = default;

@@ -67,9 +67,10 @@ Inference::Inference(std::unique_ptr<FaceService> service, PictureDecoder decode
       decoder_(std::move(decoder)),
       options_(std::move(options)),
       metrics_(metrics),
-      budget_(options_.decode_budget) {
+      budget_(options_.decode_budget),
+      began_(size_t(std::max(1, service_->info().instances))) {
   try {
-    batcher_ = std::thread([this] { batch_loop(); });
+    for (Began& began : began_) batchers_.emplace_back([this, &began] { batch_loop(&began); });
     watchdog_ = std::thread([this] { watch(); });
     decoders_ = std::make_unique<TaskPool>(options_.decode_threads);
   } catch (...) {
@@ -88,7 +89,7 @@ void Inference::stop() {
   }
   queued_.notify_all();
   stopped_.notify_all();
-  if (batcher_.joinable()) batcher_.join();
+  for (std::thread& batcher : batchers_) batcher.join();
   if (watchdog_.joinable()) watchdog_.join();
 }
 
@@ -164,18 +165,18 @@ void Inference::decode_into(Job* job) {
   job->result.stages[size_t(Stage::kDecode)] = milliseconds(job->queued - begin);
 }
 
-void Inference::batch_loop() {
+void Inference::batch_loop(Began* began) {
   while (true) {
-    std::vector<JobPtr> jobs = next_batch();
+    std::vector<JobPtr> jobs = next_batch(began);
     if (jobs.empty()) return;
     drop_stale(&jobs);
     if (!jobs.empty()) run(std::move(jobs));
   }
 }
 
-std::vector<Inference::JobPtr> Inference::next_batch() {
+std::vector<Inference::JobPtr> Inference::next_batch(Began* began) {
   std::unique_lock lock(mutex_);
-  running_ = false;
+  began->reset();
   queued_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
   std::vector<JobPtr> jobs;
   const size_t most = size_t(std::max(1, service_->info().max_batch));
@@ -183,8 +184,7 @@ std::vector<Inference::JobPtr> Inference::next_batch() {
     jobs.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
-  running_ = !jobs.empty();
-  run_began_ = Clock::now();
+  if (!jobs.empty()) *began = Clock::now();
   return jobs;
 }
 
@@ -277,7 +277,9 @@ void Inference::watch() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     stopped_.wait_for(lock, options_.stuck_after / 8);
-    const bool stuck = running_ && Clock::now() - run_began_ > options_.stuck_after;
+    const Clock::time_point latest = Clock::now() - options_.stuck_after;
+    const bool stuck = std::any_of(began_.begin(), began_.end(),
+                                   [&](const Began& began) { return began && *began < latest; });
     if (!stuck) continue;
     lock.unlock();
     report_fatal(ErrorKind::kInternal, "the engine has not answered for " +

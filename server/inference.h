@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // server/inference.h - from uploaded bytes to faces: decoding threads, memory tickets, a bounded
-// queue, and the batcher that feeds the engine.
+// queue, and the batchers that feed the engine, one for each batch that it works on at the same
+// time.
 //
-// The batcher takes whatever waits as soon as the engine is free, up to its largest batch: a lone
+// A batcher takes whatever waits as soon as it is free, up to the engine's largest batch: a lone
 // picture never waits for company, and many clients share runs.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -121,8 +123,11 @@ class Inference {
   void take_slot(Clock::time_point deadline, bool wait);
   void decode(JobPtr job);
   void decode_into(Job* job);
-  void batch_loop();
-  [[nodiscard]] std::vector<JobPtr> next_batch();
+  /// Since when a batcher's run has been going on; nothing between runs.
+  using Began = std::optional<Clock::time_point>;
+
+  void batch_loop(Began* began);
+  [[nodiscard]] std::vector<JobPtr> next_batch(Began* began);
   /// Removes jobs whose client has gone or whose deadline has passed.
   void drop_stale(std::vector<JobPtr>* jobs);
   void run(std::vector<JobPtr> jobs);
@@ -149,10 +154,9 @@ class Inference {
   std::condition_variable stopped_;
   std::deque<JobPtr> queue_;
   bool stopping_ = false;
-  bool running_ = false;
-  Clock::time_point run_began_;
+  std::vector<Began> began_;  // of each batcher
 
-  std::thread batcher_;
+  std::vector<std::thread> batchers_;
   std::thread watchdog_;
   std::unique_ptr<TaskPool> decoders_;  // last: its tasks use the members above
 };

@@ -11,8 +11,9 @@
 
 namespace {
 
-int run(const face::Config& config) {
+int run(face::Config config) {
   const face::ServiceFactory factory = face::engine_factory(config);
+  config.http.workers = face::http_workers(config, face::runs_at_once(config.engine));
   const face::PictureDecoder decoder = face::picture_decoder(config.image);
   return config.command == face::Command::kScan ? face::scan(config, factory, decoder)
                                                 : face::serve(config, factory, decoder);

@@ -214,7 +214,9 @@ ScanSummary scan_folder(const Config& config, std::unique_ptr<FaceService> servi
   options.decode_budget = config.decode_budget;
   options.patience = std::chrono::hours(24);
   options.stuck_after = std::chrono::hours(24);
-  options.max_pictures = size_t(service->info().max_batch) * 2 + size_t(config.decode_threads);
+  const ServiceInfo& info = service->info();
+  options.max_pictures =
+      size_t(info.max_batch) * size_t(1 + info.instances) + size_t(config.decode_threads);
   ScanSummary summary;
   summary.skipped = files.size() - left.size();
   ProgressBar bar(left.size());

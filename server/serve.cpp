@@ -73,6 +73,7 @@ void log_ready(const ServiceInfo& info, std::chrono::steady_clock::time_point be
               {"driver", info.device.driver},
               {"precision", to_string(info.precision)},
               {"max_batch", std::to_string(info.max_batch)},
+              {"instances", std::to_string(info.instances)},
               {"model", info.fingerprint},
               {"weights_mapped_mib", mebibytes(info.mapped_bytes)},
               {"activations_and_copies_mib", mebibytes(info.memory_bytes)},

@@ -75,7 +75,9 @@ class CudaBackend final : public Backend {
   }
   [[nodiscard]] std::unique_ptr<Pipeline> pipeline(std::shared_ptr<const Pack> pack,
                                                    const PipelineOptions& options) override {
-    return cuda::make_cuda_pipeline(device_, std::move(pack), options);
+    auto result = cuda::make_cuda_pipeline(device_, pack, options);
+    pack->release_pages();
+    return result;
   }
 
  private:
@@ -87,6 +89,13 @@ class CudaBackend final : public Backend {
 
 std::unique_ptr<Backend> make_cuda_backend(int index) {
   return std::make_unique<CudaBackend>(open_device(index));
+}
+
+int cuda_device_count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  static_cast<void>(cudaGetLastError());
+  return 0;
 }
 
 }  // namespace face

@@ -49,8 +49,9 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 
 class CudaPipeline final : public Pipeline {
  public:
+  /// `first`: shares its networks' weights; null: has its own.
   CudaPipeline(const Device& device, std::shared_ptr<const Pack> pack,
-               const PipelineOptions& options)
+               const PipelineOptions& options, const CudaPipeline* first)
       : device_(device),
         pack_(std::move(pack)),
         options_(options),
@@ -60,8 +61,8 @@ class CudaPipeline final : public Pipeline {
         uploader_(kSlab) {
     if (pack_->detector() == nullptr)
       throw Error(ErrorKind::kBadModel, pack_->path().string() + ": holds no detector");
-    build_detector(*pack_->detector());
-    if (pack_->recogniser() != nullptr) build_recogniser(*pack_->recogniser());
+    build_detector(*pack_->detector(), first);
+    if (pack_->recogniser() != nullptr) build_recogniser(*pack_->recogniser(), first);
   }
 
   std::vector<std::vector<Face>> run(std::span<const ImageView> images, StageTimes* times) override;
@@ -71,6 +72,10 @@ class CudaPipeline final : public Pipeline {
     std::string text = "detector: " + passes_.front()->cudnn_note();
     if (recogniser_) text += "; recogniser: " + recogniser_->cudnn_note();
     return text;
+  }
+  [[nodiscard]] std::unique_ptr<Pipeline> twin() const override {
+    make_current(device_);
+    return std::make_unique<CudaPipeline>(device_, pack_, options_, this);
   }
   [[nodiscard]] size_t memory_bytes() const override {
     size_t bytes = uploader_.memory_bytes() + scratch_.bytes() + descriptors_.bytes() +
@@ -87,8 +92,8 @@ class CudaPipeline final : public Pipeline {
     Face* result;
   };
 
-  void build_detector(const Network& network);
-  void build_recogniser(const Network& network);
+  void build_detector(const Network& network, const CudaPipeline* first);
+  void build_recogniser(const Network& network, const CudaPipeline* first);
   void enqueue_detector(int batch, cudaStream_t stream) const;
   void enqueue_recogniser(int batch, cudaStream_t stream) const;
   void check_images(std::span<const ImageView> images) const;
@@ -131,11 +136,14 @@ class CudaPipeline final : public Pipeline {
   std::map<int, GraphExec> recogniser_graphs_;
 };
 
-void CudaPipeline::build_detector(const Network& network) {
+void CudaPipeline::build_detector(const Network& network, const CudaPipeline* first) {
   const int max = options_.max_batch;
-  for (const int size : options_.det_sizes)
-    passes_.push_back(
-        std::make_unique<DeviceNetwork>(device_, network, size, size, max, type_, cudnn_));
+  for (size_t p = 0; p < options_.det_sizes.size(); ++p) {
+    const int size = options_.det_sizes[p];
+    passes_.push_back(first != nullptr ? first->passes_[p]->twin()
+                                       : std::make_unique<DeviceNetwork>(device_, network, size,
+                                                                         size, max, type_, cudnn_));
+  }
   for (size_t p = 0; p < passes_.size(); ++p)
     for (const DetectorLevel& level : network.levels) {
       if (decode_.level_count == kMaxHeadLevels)
@@ -195,13 +203,15 @@ void CudaPipeline::enqueue_detector(int batch, cudaStream_t stream) const {
   FACE_CUDA(decode(params, type_, stream));
 }
 
-void CudaPipeline::build_recogniser(const Network& network) {
+void CudaPipeline::build_recogniser(const Network& network, const CudaPipeline* first) {
   const int side = network.input.height, max = options_.max_faces_chunk;
   if (side < 1 || network.input.width != side)
     throw Error(ErrorKind::kBadModel, pack_->path().string() + ": recogniser's input is " +
                                           std::to_string(network.input.width) + "x" +
                                           std::to_string(side) + ", not a square");
-  recogniser_ = std::make_unique<DeviceNetwork>(device_, network, side, side, max, type_, cudnn_);
+  recogniser_ = first != nullptr ? first->recogniser_->twin()
+                                 : std::make_unique<DeviceNetwork>(device_, network, side, side,
+                                                                   max, type_, cudnn_);
   host_face_descriptors_ = pinned_memory(max * sizeof(AlignFace));
   face_descriptors_ = device_memory(max * sizeof(AlignFace));
   embeddings_ = device_memory(size_t(max) * network.embedding_size * sizeof(float));
@@ -325,7 +335,7 @@ std::unique_ptr<Pipeline> make_cuda_pipeline(const Device& device, std::shared_p
                                              const PipelineOptions& options) {
   check_options(options);
   make_current(device);
-  return std::make_unique<CudaPipeline>(device, std::move(pack), options);
+  return std::make_unique<CudaPipeline>(device, std::move(pack), options, nullptr);
 }
 
 }  // namespace face::cuda

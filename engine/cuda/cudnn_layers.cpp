@@ -54,6 +54,23 @@ bool agree(const std::vector<uint16_t>& found, const std::vector<uint16_t>& want
 struct CudnnLayers::Layer {
   Memory weights, bias;
   std::map<int, Plan> plans;  // by batch
+
+  void enqueue(const Plan& plan, const OpParams& p, const Memory& workspace,
+               cudaStream_t stream) const {
+    plan.enqueue({.in = p.in,
+                  .weights = weights.as<void>(),
+                  .addend = p.addend,
+                  .bias = bias.as<void>(),
+                  .out = p.out,
+                  .workspace = workspace.as<void>()},
+                 stream);
+    if (!plan.problem().finish) return;
+    OpParams rest = p;
+    rest.in = p.out;
+    rest.weights = nullptr;
+    rest.in_h = p.out_h, rest.in_w = p.out_w, rest.in_c = p.out_c;
+    check(pointwise(rest, ElementType::kHalf, stream), "pointwise", "finish of " + plan.name());
+  }
 };
 
 /// Decides for one network, op by op.
@@ -70,11 +87,10 @@ class CudnnLayers::Tuner {
 
   void run() {
     for (size_t i = 0; i < work_.network.ops.size(); ++i) add(i);
-    size_t workspace = 0;
     for (const auto& [op, layer] : o_.layers_)
       for (const auto& [batch, plan] : layer->plans)
-        workspace = std::max(workspace, plan.workspace_bytes());
-    o_.workspace_ = workspace > 0 ? device_memory(workspace) : Memory();
+        o_.workspace_bytes_ = std::max(o_.workspace_bytes_, plan.workspace_bytes());
+    want_workspace(o_.workspace_bytes_);
     warm_up();
     if (measured_ && !path_.empty()) save();
   }
@@ -138,9 +154,7 @@ class CudnnLayers::Tuner {
     choice = {};
     if (set_bytes(p) > work_.arena.bytes()) return std::nullopt;  // an addend that is the input
     std::vector<Plan> plans = graph.plans(kPlans, kWorkspace);
-    size_t workspace = 0;
-    for (const Plan& plan : plans) workspace = std::max(workspace, plan.workspace_bytes());
-    if (workspace > o_.workspace_.bytes()) o_.workspace_ = device_memory(workspace);
+    for (const Plan& plan : plans) want_workspace(plan.workspace_bytes());
     place(p);
     const Launch own = [&](int turn, cudaStream_t s) { work_.own(index, turned(p, turn), s); };
     choice.own_ms = median_ms(own, INFINITY, stream_.get());
@@ -159,12 +173,16 @@ class CudnnLayers::Tuner {
     return std::nullopt;
   }
 
+  void want_workspace(size_t bytes) {
+    if (bytes > workspace_.bytes()) workspace_ = device_memory(bytes);
+  }
+
   /// Infinite for a plan that does not run.
   double time(const Layer& layer, const Plan& plan, const OpParams& p, double hopeless) {
     try {
       return median_ms(
-          [&](int turn, cudaStream_t s) { o_.enqueue(layer, plan, turned(p, turn), s); }, hopeless,
-          stream_.get());
+          [&](int turn, cudaStream_t s) { layer.enqueue(plan, turned(p, turn), workspace_, s); },
+          hopeless, stream_.get());
     } catch (const Error& e) {
       if (e.kind() == ErrorKind::kDeviceLost) throw;
       return INFINITY;
@@ -177,7 +195,7 @@ class CudnnLayers::Tuner {
     work_.own(index, at, stream_.get());
     const std::vector<uint16_t> wanted = sample(at);
     FACE_CUDA(cudaMemsetAsync(at.out, 0xff, out_bytes(at), stream_.get()));  // NaN
-    o_.enqueue(layer, plan, at, stream_.get());
+    layer.enqueue(plan, at, workspace_, stream_.get());
     return agree(sample(at), wanted, at.out_c, padded(at.out_c));
   }
 
@@ -248,7 +266,7 @@ class CudnnLayers::Tuner {
       for (const auto& [batch, plan] : layer->plans) {
         OpParams p = work_.params[op];
         p.batch = batch;
-        o_.enqueue(*layer, plan, p, stream_.get());
+        layer->enqueue(plan, p, workspace_, stream_.get());
       }
     FACE_CUDA(cudaStreamSynchronize(stream_.get()));
   }
@@ -264,6 +282,7 @@ class CudnnLayers::Tuner {
   const Work& work_;
   std::string path_, machine_;
   Stream stream_;
+  Memory workspace_;
   PlanTable known_;
   bool measured_ = false;
   size_t sets_ = 1;
@@ -278,29 +297,13 @@ CudnnLayers::CudnnLayers(std::shared_ptr<const cudnn::Library> library, const Wo
 
 CudnnLayers::~CudnnLayers() = default;
 
-void CudnnLayers::enqueue(const Layer& layer, const Plan& plan, const OpParams& p,
+bool CudnnLayers::enqueue(size_t index, const OpParams& p, const Memory& workspace,
                           cudaStream_t stream) const {
-  plan.enqueue({.in = p.in,
-                .weights = layer.weights.as<void>(),
-                .addend = p.addend,
-                .bias = layer.bias.as<void>(),
-                .out = p.out,
-                .workspace = workspace_.as<void>()},
-               stream);
-  if (!plan.problem().finish) return;
-  OpParams rest = p;
-  rest.in = p.out;
-  rest.weights = nullptr;
-  rest.in_h = p.out_h, rest.in_w = p.out_w, rest.in_c = p.out_c;
-  check(pointwise(rest, ElementType::kHalf, stream), "pointwise", "finish of " + plan.name());
-}
-
-bool CudnnLayers::enqueue(size_t index, const OpParams& p, cudaStream_t stream) const {
   const auto layer = layers_.find(index);
   if (layer == layers_.end()) return false;
   const auto plan = layer->second->plans.find(p.batch);
   if (plan == layer->second->plans.end()) return false;
-  enqueue(*layer->second, plan->second, p, stream);
+  layer->second->enqueue(plan->second, p, workspace, stream);
   return true;
 }
 

@@ -15,7 +15,8 @@
 
 namespace face::cuda {
 
-/// Threads: one at a time. Enqueueing allocates no device memory and may be captured.
+/// Twins of a network share one. Threads: one at a time. Enqueueing allocates no device memory and
+/// may be captured.
 class CudnnLayers {
  public:
   /// Our own implementation of op `index` on the tensors of `p`.
@@ -41,12 +42,14 @@ class CudnnLayers {
   ~CudnnLayers();
 
   /// Enqueues op `index` if cuDNN computes it for that batch: p.batch. False: it does not.
-  [[nodiscard]] bool enqueue(size_t index, const OpParams& p, cudaStream_t stream) const;
+  /// `workspace`: workspace_bytes(), not in use elsewhere while this runs.
+  [[nodiscard]] bool enqueue(size_t index, const OpParams& p, const Memory& workspace,
+                             cudaStream_t stream) const;
   /// "cudnn:eng41"; empty if our kernel computes it.
   [[nodiscard]] std::string implementation(size_t index, int batch) const;
 
   [[nodiscard]] size_t weight_bytes() const;
-  [[nodiscard]] size_t workspace_bytes() const { return workspace_.bytes(); }
+  [[nodiscard]] size_t workspace_bytes() const { return workspace_bytes_; }
   /// "cuDNN 9.19.0: 31 of 55 convolutions": in at least one batch bucket.
   [[nodiscard]] std::string summary() const;
 
@@ -54,13 +57,10 @@ class CudnnLayers {
   struct Layer;
   class Tuner;
 
-  void enqueue(const Layer& layer, const cudnn::Plan& plan, const OpParams& p,
-               cudaStream_t stream) const;
-
   cudnn::Session session_;
   std::map<size_t, std::unique_ptr<Layer>> layers_;  // by op
   size_t convolutions_ = 0;
-  Memory workspace_;
+  size_t workspace_bytes_ = 0;
 };
 
 }  // namespace face::cuda

@@ -38,7 +38,6 @@ class DeviceNetwork::Builder {
 
   void run() {
     for (const Op& op : o_.network_.ops) add(op);
-    o_.weights_ = device_memory(bytes_.size());
     upload();
     resolve();
     size_t partial = 0;
@@ -62,11 +61,7 @@ class DeviceNetwork::Builder {
   void add(const Op& op) {
     Step step;
     step.params = op_params(op, o_.shapes_);
-    OpParams& p = step.params;
-    p.in = o_.tensor(op.input);
-    p.out = o_.tensor(op.output);
-    if (op.addend != kNoTensor) p.addend = o_.tensor(op.addend);
-
+    const OpParams& p = step.params;
     Offsets offsets{kNone, kNone, kNone};
     if (op.kind == OpKind::kConv) {
       offsets.weights = add_conv(op, step, op.weights);
@@ -143,18 +138,21 @@ class DeviceNetwork::Builder {
   }
 
   void upload() {
-    if (bytes_.empty()) return;
-    const Stream stream = make_stream();
-    FACE_CUDA(cudaMemcpyAsync(o_.weights_.as<char>(), bytes_.data(), bytes_.size(),
-                              cudaMemcpyHostToDevice, stream.get()));
-    FACE_CUDA(cudaStreamSynchronize(stream.get()));
+    Memory weights = device_memory(bytes_.size());
+    if (!bytes_.empty()) {
+      const Stream stream = make_stream();
+      FACE_CUDA(cudaMemcpyAsync(weights.as<char>(), bytes_.data(), bytes_.size(),
+                                cudaMemcpyHostToDevice, stream.get()));
+      FACE_CUDA(cudaStreamSynchronize(stream.get()));
+    }
+    o_.weights_ = std::make_shared<const Memory>(std::move(weights));
   }
 
   void resolve() {
     for (size_t i = 0; i < o_.steps_.size(); ++i) {
       OpParams& p = o_.steps_[i].params;
       const auto at = [&](size_t offset) {
-        return offset == kNone ? nullptr : o_.weights_.as<float>(offset);
+        return offset == kNone ? nullptr : o_.weights_->as<float>(offset);
       };
       p.weights = at(offsets_[i].weights);
       p.bias = at(offsets_[i].bias);
@@ -176,7 +174,29 @@ DeviceNetwork::DeviceNetwork(const Device& device, const Network& network, int h
       shapes_(infer_shapes(network, height, width)) {
   plan_arena(max_batch);
   Builder(*this, max_batch).run();
+  bind_activations();
   choose_cudnn(max_batch, cudnn);
+}
+
+DeviceNetwork::DeviceNetwork(const DeviceNetwork& first)
+    : device_(first.device_),
+      network_(first.network_),
+      type_(first.type_),
+      shapes_(first.shapes_),
+      offsets_(first.offsets_),
+      steps_(first.steps_),
+      is_twin_(true),
+      weights_(first.weights_),
+      arena_(device_memory(first.arena_.bytes())),
+      partial_(device_memory(first.partial_.bytes())),
+      cudnn_(first.cudnn_),
+      cudnn_workspace_(device_memory(first.cudnn_workspace_.bytes())),
+      cudnn_note_(first.cudnn_note_) {
+  bind_activations();
+}
+
+std::unique_ptr<DeviceNetwork> DeviceNetwork::twin() const {
+  return std::unique_ptr<DeviceNetwork>(new DeviceNetwork(*this));
 }
 
 DeviceNetwork::~DeviceNetwork() = default;
@@ -228,6 +248,16 @@ void DeviceNetwork::plan_arena(int max_batch) {
   arena_ = device_memory(total);
 }
 
+void DeviceNetwork::bind_activations() {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Op& op = network_.ops[i];
+    OpParams& p = steps_[i].params;
+    p.in = tensor(op.input);
+    p.out = tensor(op.output);
+    if (op.addend != kNoTensor) p.addend = tensor(op.addend);
+  }
+}
+
 /// Splits of the input channels, where the pixels and channels alone leave processors idle.
 int DeviceNetwork::splits(const Step& step, int batch) const {
   if (step.path != Path::kMma) return 1;
@@ -243,7 +273,8 @@ int DeviceNetwork::splits(const Step& step, int batch) const {
 void DeviceNetwork::enqueue_op(size_t index, int batch, cudaStream_t stream) const {
   OpParams p = steps_[index].params;
   p.batch = batch;
-  if (cudnn_ == nullptr || !cudnn_->enqueue(index, p, stream)) enqueue_own(index, p, stream);
+  if (cudnn_ == nullptr || !cudnn_->enqueue(index, p, cudnn_workspace_, stream))
+    enqueue_own(index, p, stream);
 }
 
 void DeviceNetwork::enqueue_own(size_t index, OpParams p, cudaStream_t stream) const {
@@ -299,9 +330,10 @@ void DeviceNetwork::choose_cudnn(int max_batch, const CudnnOptions& options) {
     enqueue_own(index, p, stream);
   };
   try {
-    cudnn_ = std::make_unique<CudnnLayers>(
+    cudnn_ = std::make_shared<const CudnnLayers>(
         library, CudnnLayers::Work{device_, network_, shapes_, params, batches, arena_, own},
         options.plan_path);
+    cudnn_workspace_ = device_memory(cudnn_->workspace_bytes());
     cudnn_note_ = cudnn_->summary();
   } catch (const Error& e) {
     if (e.kind() == ErrorKind::kDeviceLost) throw;
@@ -310,11 +342,12 @@ void DeviceNetwork::choose_cudnn(int max_batch, const CudnnOptions& options) {
 }
 
 size_t DeviceNetwork::activation_bytes() const {
-  return arena_.bytes() + partial_.bytes() + (cudnn_ ? cudnn_->workspace_bytes() : 0);
+  return arena_.bytes() + partial_.bytes() + cudnn_workspace_.bytes();
 }
 
 size_t DeviceNetwork::weight_bytes() const {
-  return weights_.bytes() + (cudnn_ ? cudnn_->weight_bytes() : 0);
+  if (is_twin_) return 0;
+  return weights_->bytes() + (cudnn_ ? cudnn_->weight_bytes() : 0);
 }
 
 std::string DeviceNetwork::implementation(size_t op, int batch) const {

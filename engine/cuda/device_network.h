@@ -39,13 +39,15 @@ struct CudnnOptions {
 class CudnnLayers;
 
 /// Activations live in one arena, shared by tensors that are not needed at the same time.
-/// Threads: one at a time. Enqueueing allocates nothing and may be captured.
+/// Threads: one at a time, twins included; what they captured may run at the same time. Enqueueing
+/// allocates nothing and may be captured.
 class DeviceNetwork {
  public:
   /// `network` must outlive this. Errors: kDevice; kBadModel - a weight that is no finite half.
   DeviceNetwork(const Device& device, const Network& network, int height, int width, int max_batch,
                 ElementType type, const CudnnOptions& cudnn = {});
-  DeviceNetwork(const DeviceNetwork&) = delete;
+  /// The same network with activations of its own; weights and what cuDNN computes are shared.
+  [[nodiscard]] std::unique_ptr<DeviceNetwork> twin() const;
   DeviceNetwork& operator=(const DeviceNetwork&) = delete;
   ~DeviceNetwork();
 
@@ -66,9 +68,10 @@ class DeviceNetwork {
   /// Whether cuDNN is used, and for how much; else why not.
   [[nodiscard]] const std::string& cudnn_note() const { return cudnn_note_; }
   [[nodiscard]] size_t activation_bytes() const;
-  [[nodiscard]] size_t weight_bytes() const;
+  [[nodiscard]] size_t weight_bytes() const;  // 0 for a twin: its first has them
 
  private:
+  DeviceNetwork(const DeviceNetwork& first);
   enum class Path { kMma, kSimt, kDepthwise, kMaxPool, kAveragePool, kPointwise };
   struct Step {
     OpParams params;  // batch and splits are filled in by enqueue_op()
@@ -77,6 +80,7 @@ class DeviceNetwork {
   };
   class Builder;
 
+  void bind_activations();
   [[nodiscard]] int splits(const Step& step, int batch) const;
   [[nodiscard]] const char* own_implementation(size_t op) const;
   void enqueue_own(size_t index, OpParams p, cudaStream_t stream) const;
@@ -89,8 +93,11 @@ class DeviceNetwork {
   std::vector<Shape> shapes_;
   std::vector<size_t> offsets_;  // of each tensor in arena_
   std::vector<Step> steps_;
-  Memory arena_, weights_, partial_;
-  std::unique_ptr<CudnnLayers> cudnn_;
+  bool is_twin_ = false;
+  std::shared_ptr<const Memory> weights_;
+  Memory arena_, partial_;  // partial_: of split convolutions
+  std::shared_ptr<const CudnnLayers> cudnn_;
+  Memory cudnn_workspace_;
   std::string cudnn_note_;
 };
 

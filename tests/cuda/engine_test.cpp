@@ -11,7 +11,7 @@
 #include "tests/cuda/every_op.h"
 #include "tests/cuda/on_device.h"
 #include "tests/cuda/reference_backend.h"
-#include "tests/engine/fake_backend.h"
+#include "tests/cuda/tiny_pack.h"
 #include "tests/support/goldens.h"
 #include "tests/support/models.h"
 #include "tests/support/shared.h"
@@ -78,38 +78,8 @@ TEST_F(CudaEngine, BothConvolutionPathsAgreeWithTheInterpreter) {
   }
 }
 
-/// Detector and recogniser of small random weights.
-std::shared_ptr<test::FakePack> tiny_pack() {
-  auto pack = std::make_shared<test::FakePack>();
-  test::fill_detector(pack->detector_net);
-  test::fill_recogniser(pack->recogniser_net);
-  std::mt19937 generator(3);
-  for (auto* net : {&pack->detector_net, &pack->recogniser_net})
-    for (auto& array : net->arrays) {
-      std::uniform_real_distribution<float> uniform(-0.5f, 0.5f);
-      for (float& v : array) v = uniform(generator);
-    }
-  return pack;
-}
-
-class Photo {
- public:
-  Photo(int width, int height, uint32_t seed) : width_(width), height_(height) {
-    std::mt19937 generator(seed);
-    for (int i = 0; i < width * height * 3; ++i)
-      pixels_.push_back(static_cast<uint8_t>(generator()));
-  }
-  [[nodiscard]] ImageView view() const {
-    return {pixels_.data(), width_, height_, size_t(width_) * 3};
-  }
-
- private:
-  int width_, height_;
-  std::vector<uint8_t> pixels_;
-};
-
 TEST_F(CudaEngine, TinyPipelineFindsTheFacesOfTheCpuPipeline) {
-  const auto pack = tiny_pack();
+  const auto pack = test::tiny_pack();
   PipelineOptions options{.precision = Precision::kFp32,
                           .det_sizes = {64, 32},
                           .score_threshold = 0.55f,
@@ -122,7 +92,7 @@ TEST_F(CudaEngine, TinyPipelineFindsTheFacesOfTheCpuPipeline) {
   if (cuda::kExactMemory) {
     EXPECT_EQ(cuda::used_memory() - used, gpu->memory_bytes());
   }
-  const Photo a(50, 70, 1), b(64, 64, 2), c(200, 31, 3), tiny(1, 1, 4);
+  const test::Noise a(50, 70, 1), b(64, 64, 2), c(200, 31, 3), tiny(1, 1, 4);
   for (const auto& images : std::vector<std::vector<ImageView>>{
            {a.view(), b.view(), c.view()}, {b.view()}, {tiny.view(), a.view()}, {}}) {
     const auto want = cpu->run(images, nullptr);
@@ -146,11 +116,11 @@ TEST_F(CudaEngine, TinyPipelineFindsTheFacesOfTheCpuPipeline) {
 }
 
 TEST_F(CudaEngine, AValueThatIsNotFiniteNamesNetworkAndImage) {
-  const auto pack = tiny_pack();
+  const auto pack = test::tiny_pack();
   auto& bias = pack->detector_net.arrays.back();
   bias[0] = INFINITY;
   const auto gpu = make_cuda_backend(0)->pipeline(pack, {.det_sizes = {32}, .max_batch = 2});
-  const Photo a(32, 32, 1);
+  const test::Noise a(32, 32, 1);
   EXPECT_THAT(error_of([&] { static_cast<void>(gpu->run(std::vector{a.view()}, nullptr)); },
                        ErrorKind::kInternal),
               HasSubstr("detector of test.fwp gave a value that is not finite for image 0"));

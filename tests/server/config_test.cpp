@@ -55,7 +55,8 @@ TEST(Config, EveryFlagIsTaken) {
   const ParsedConfig parsed = parse({"--model=m", "--host",
                                      "::",        "--port",
                                      "0",         "--device",
-                                     "cuda:1",    "--precision",
+                                     "cuda:1",    "--instances",
+                                     "3",         "--precision",
                                      "bf16",      "--det-size",
                                      "128+640",   "--threads",
                                      "3",         "--score-threshold",
@@ -80,6 +81,9 @@ TEST(Config, EveryFlagIsTaken) {
   EXPECT_EQ(config.http.host, "::");
   EXPECT_EQ(config.http.port, 0);
   EXPECT_EQ(config.engine.device, "cuda:1");
+  EXPECT_EQ(config.engine.instances, 3);
+  EXPECT_EQ(config.http.workers, 2 * 2 + 2);
+  EXPECT_EQ(http_workers(config, 3), (1 + 3) * 2 + 2);
   EXPECT_EQ(config.engine.pipeline.precision, Precision::kBf16);
   EXPECT_EQ(config.engine.pipeline.det_sizes, (std::vector<int>{128, 640}));
   EXPECT_EQ(config.engine.pipeline.threads, 3);

@@ -49,6 +49,51 @@ TEST(FaceApp, ClientsShareBatchesAndALoneOneDoesNotWait) {
   EXPECT_EQ(worker.control->batches(), (std::vector<size_t>{1, 4, 4}));
 }
 
+/// Loaded with an engine that works on three batches at the same time.
+std::unique_ptr<Worker> worker_of_three(WorkerOptions options = {}) {
+  auto worker = std::make_unique<Worker>(std::move(options), /*load_now=*/false);
+  worker->control->info.instances = 3;
+  worker->load();
+  return worker;
+}
+
+/// A picture on each of the three; none waits for the one before.
+std::vector<std::unique_ptr<RawClient>> occupy(Worker* worker) {
+  worker->control->close_gate();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (size_t i = 1; i <= 3; ++i) {
+    clients.push_back(std::make_unique<RawClient>(worker->port()));
+    clients.back()->send(post_picture("/detect", "file", "PIC " + std::to_string(i) + " 1"));
+    worker->control->await_runs(i);
+  }
+  return clients;
+}
+
+TEST(FaceApp, SeveralInstancesAreKeptBusyAndWatched) {
+  WorkerOptions options;
+  options.app.inference.stuck_after = 300ms;
+  const auto worker = worker_of_three(std::move(options));
+  const auto clients = occupy(worker.get());
+  worker->control->open_gate();
+  for (const auto& client : clients) EXPECT_EQ(client->receive().status, 200);
+  std::this_thread::sleep_for(400ms);
+  EXPECT_EQ(worker->exit_code, 0);  // idle batchers are not stuck
+  worker->control->close_gate();
+  clients[0]->send(post_picture("/detect", "file", "PIC 1 1"));
+  for (int i = 0; i < 400 && worker->exit_code == 0; ++i) std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(worker->exit_code, kExitStuck);  // one of three is enough
+}
+
+TEST(FaceApp, ADeviceThatSeveralInstancesLoseIsReportedOnce) {
+  const auto worker = worker_of_three();
+  const auto clients = occupy(worker.get());
+  worker->control->fail_always(ErrorKind::kDeviceLost);
+  worker->control->open_gate();
+  for (const auto& client : clients) EXPECT_EQ(client->receive().status, 503);
+  EXPECT_EQ(worker->exit_code, kExitDeviceLost);
+  EXPECT_EQ(worker->fatal_reports, 1);
+}
+
 TEST(FaceApp, OnePicturesFailureIsNotItsNeighbours) {
   Worker worker;
   worker.control->fail_width(3);
@@ -195,7 +240,8 @@ TEST(FaceApp, MetricsAddUp) {
 }
 
 TEST(FaceApp, ManyClientsManyKindsOfRequests) {
-  Worker worker;
+  const auto several = worker_of_three();
+  Worker& worker = *several;
   std::vector<std::thread> clients;
   std::atomic<int> wrong{0};
   clients.reserve(8);

@@ -45,6 +45,13 @@ class NullControl {
       failure_ = kind;
     });
   }
+  /// All later runs throw.
+  void fail_always(ErrorKind kind) {
+    set([&] {
+      lost_ = true;
+      failure_ = kind;
+    });
+  }
   /// Pictures of this width always fail.
   void fail_width(int width) {
     set([&] { bad_width_ = width; });
@@ -68,7 +75,7 @@ class NullControl {
     batches_.push_back(images.size());
     changed_.notify_all();
     changed_.wait(lock, [this] { return open_; });
-    if (std::exchange(fail_, false)) throw Error(failure_, "asked to fail");
+    if (std::exchange(fail_, false) || lost_) throw Error(failure_, "asked to fail");
     std::vector<std::vector<Face>> faces;
     for (const ImageView& image : images) {
       if (image.width == bad_width_) throw Error(ErrorKind::kInternal, "non-finite output");
@@ -100,6 +107,7 @@ class NullControl {
   std::vector<size_t> batches_;
   bool open_ = true;
   bool fail_ = false;
+  bool lost_ = false;
   bool nan_ = false;
   int bad_width_ = -1;
   ErrorKind failure_ = ErrorKind::kInternal;

@@ -73,10 +73,14 @@ class Worker {
 
   std::shared_ptr<NullControl> control = std::make_shared<NullControl>();
   std::atomic<int> exit_code{0};
+  std::atomic<int> fatal_reports{0};
 
  private:
   AppOptions with_callbacks(AppOptions options) {
-    options.on_fatal = [this](int code, const std::string&) { exit_code = code; };
+    options.on_fatal = [this](int code, const std::string&) {
+      ++fatal_reports;
+      exit_code = code;
+    };
     options.server_stats = [this] { return server_.stats(); };
     return options;
   }

@@ -30,7 +30,10 @@ struct Graph {
 struct Stream {
   std::deque<Work> queue;
   Graph* capture = nullptr;
+  int device = 0;
 };
+
+thread_local int current_device = 0;
 
 namespace {
 
@@ -78,6 +81,10 @@ double now() {
 }
 
 Stream* resolve(Stream* stream) { return stream == nullptr ? &runtime().null_stream : stream; }
+
+bool is_of_another_device(const Stream* stream) {
+  return stream != nullptr && stream->device != current_device;
+}
 
 /// Runs the front of a queue. False if it is empty or waits.
 bool step(Stream* stream) {
@@ -179,12 +186,14 @@ void reset() {
   r.detail.clear();
   for (Stream* stream : r.streams) stream->queue.clear();
   r.null_stream.queue.clear();
+  current_device = 0;
 }
 
 size_t allocated() { return runtime().in_use; }
 
 cudaError_t enqueue(Stream* stream, const char* function, std::function<void()> work) {
   return call(function, [&] {
+    if (is_of_another_device(stream)) return cudaErrorInvalidResourceHandle;
     Stream* s = resolve(stream);
     if (s->capture != nullptr) {
       s->capture->work.push_back(std::move(work));
@@ -213,6 +222,8 @@ const char* cudaGetErrorName(cudaError_t error) {
       return "cudaErrorNoDevice";
     case cudaErrorInvalidDevice:
       return "cudaErrorInvalidDevice";
+    case cudaErrorInvalidResourceHandle:
+      return "cudaErrorInvalidResourceHandle";
     case cudaErrorIllegalAddress:
       return "cudaErrorIllegalAddress";
     case cudaErrorLaunchFailure:
@@ -241,7 +252,9 @@ cudaError_t cudaGetDeviceCount(int* count) {
 }
 cudaError_t cudaSetDevice(int device) {
   return call(__func__, [&] {
-    return device >= 0 && device < machine().devices ? cudaSuccess : cudaErrorInvalidDevice;
+    if (device < 0 || device >= machine().devices) return cudaErrorInvalidDevice;
+    current_device = device;
+    return cudaSuccess;
   });
 }
 cudaError_t cudaDriverGetVersion(int* version) {
@@ -328,6 +341,7 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return call(__func__, [&] {
     *stream = new Stream;
+    (*stream)->device = current_device;
     runtime().streams.push_back(*stream);
     return cudaSuccess;
   });
@@ -407,6 +421,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   return call(__func__, [&] {
+    if (is_of_another_device(stream)) return cudaErrorInvalidResourceHandle;
     for (const auto& work : executable->work) resolve(stream)->queue.push_back({work, nullptr, 0});
     return cudaSuccess;
   });

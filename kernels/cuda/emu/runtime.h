@@ -3,8 +3,9 @@
 //
 // Work is queued per stream and runs only when somebody waits for it; streams take turns by the
 // seed of block.h's Config. So a missing event or synchronisation shows as a wrong or poisoned
-// result. Memory starts as NaN bytes; copies check that device pointers lie in allocations.
-// Threads: every function takes one global lock.
+// result. Memory starts as NaN bytes; copies check that device pointers lie in allocations. The
+// devices of a machine share memory; a stream takes kernels only from threads that chose its
+// device. Threads: every function takes one global lock.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +25,7 @@ enum cudaError_t {
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorInvalidResourceHandle = 400,
   cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
 };
