@@ -134,8 +134,9 @@ std::optional<http::Answer> FaceApp::detect(http::Request& request,
   const auto files = named(parts, "file");
   if (files.empty()) return missing_field("file");
   const auto engine = inference();
+  // Of several parts FastAPI takes the last.
   const PictureResult result =
-      engine->submit({as_bytes(files.front()->content), request.hung_up}, /*wait=*/false).get();
+      engine->submit({as_bytes(files.back()->content), request.hung_up}, /*wait=*/false).get();
   const double total = milliseconds_since(begin);
   http::Answer answer;
   append_detection(&answer.body, result.faces, result.width, result.height, total);

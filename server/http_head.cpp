@@ -6,6 +6,8 @@
 #include <cctype>
 #include <cstring>
 
+#include "server/text.h"
+
 namespace face::http {
 namespace {
 
@@ -35,28 +37,6 @@ std::string_view trim(std::string_view text) {
 bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
                      [](unsigned char c) { return (c < 32 && c != '\t') || c == 127; });
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = char(c | 32);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = high < 0 ? -1 : hex_digit(text[i + 2]);
-    if (low < 0) throw Refusal(400, "Malformed percent-encoding in the request target");
-    out += char(high * 16 + low);
-    i += 2;
-  }
-  return out;
 }
 
 void parse_request_line(std::string_view line, const HeadLimits& limits, Head* head) {
@@ -196,10 +176,11 @@ std::string normalise_path(std::string_view target) {
     const size_t slash = target.find('/', kScheme.size());
     target = slash == std::string_view::npos ? "/" : target.substr(slash);
   }
-  const std::string decoded = percent_decode(target.substr(0, target.find_first_of("?#")));
-  if (has_control(decoded)) throw Refusal(400, "Control character in the request target");
+  const auto decoded = percent_decode(target.substr(0, target.find_first_of("?#")));
+  if (!decoded) throw Refusal(400, "Malformed percent-encoding in the request target");
+  if (has_control(*decoded)) throw Refusal(400, "Control character in the request target");
   std::string path;
-  for (const char c : decoded) {
+  for (const char c : *decoded) {
     if (c != '/' || path.empty() || path.back() != '/') path += c;
   }
   if (path.size() > 1 && path.back() == '/') path.pop_back();

@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "server/http_message.h"
+#include "server/text.h"
 
 namespace face {
 namespace {
@@ -53,9 +54,27 @@ bool take_parameter(std::string_view* text, std::string_view* key, std::string* 
   return closed;
 }
 
-std::string without_path(const std::string& name) {
-  const size_t slash = name.find_last_of("/\\");
-  return slash == std::string::npos ? name : name.substr(slash + 1);
+/// The value of `filename*`: charset'language'escapes (RFC 5987), as some clients write names that
+/// are not ASCII. Nothing if it is malformed or of another charset.
+std::optional<std::string> extended_value(std::string_view text) {
+  const size_t first = text.find('\'');
+  const size_t second = first == std::string_view::npos ? first : text.find('\'', first + 1);
+  if (second == std::string_view::npos) return std::nullopt;
+  const std::string_view charset = text.substr(0, first);
+  const bool utf8 = equals_ignoring_case(charset, "utf-8");
+  if (!utf8 && !equals_ignoring_case(charset, "iso-8859-1")) return std::nullopt;
+  const auto value = percent_decode(text.substr(second + 1));
+  return !value || utf8 ? value : latin1_to_utf8(*value);
+}
+
+/// As FastAPI reads names: UTF-8, else Latin-1; a path keeps its folders, unless it is an absolute
+/// one of Windows.
+std::string file_name_of(const std::string& sent) {
+  const std::string name = is_utf8(sent) ? sent : latin1_to_utf8(sent);
+  const std::string_view head = std::string_view(name).substr(0, 3);
+  const bool windows_path =
+      head.substr(0, 2) == "\\\\" || (head.size() == 3 && head.substr(1) == ":\\");
+  return windows_path ? name.substr(name.rfind('\\') + 1) : name;
 }
 
 void read_disposition(std::string_view value, FormPart* part) {
@@ -63,10 +82,13 @@ void read_disposition(std::string_view value, FormPart* part) {
   std::string_view rest = value.substr(semicolon);
   std::string_view key;
   std::string text;
+  std::optional<std::string> extended;
   while (take_parameter(&rest, &key, &text)) {
     if (equals_ignoring_case(key, "name")) part->name = text;
-    if (equals_ignoring_case(key, "filename")) part->file_name = without_path(text);
+    if (equals_ignoring_case(key, "filename")) part->file_name = file_name_of(text);
+    if (equals_ignoring_case(key, "filename*")) extended = extended_value(text);
   }
+  if (extended) part->file_name = file_name_of(*extended);
 }
 
 void read_header(std::string_view line, FormPart* part) {

@@ -12,7 +12,8 @@ namespace face {
 
 struct FormPart {
   std::string name;
-  std::string file_name;     // as sent, without a path; empty if there is none
+  /// UTF-8, folders and all, but for absolute paths of Windows; empty if there is none.
+  std::string file_name;
   std::string_view content;  // inside the body given to parse_multipart()
 };
 

@@ -93,6 +93,15 @@ TEST(FaceApp, DetectAnswersTheContract) {
   EXPECT_TRUE(json::parse(answer.body)["processing_time_ms"].is_number());
 }
 
+TEST(FaceApp, TheLastOfSeveralFilesCounts) {
+  Worker worker;
+  const std::string body = form_part("file", "a", "broken") + form_part("file", "b", "PIC 8 4") +
+                           form_part("other", "c", "broken") + "--XyZ--\r\n";
+  const RawAnswer answer = worker.ask(post("/detect", body, kFormType));
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(json::parse(answer.body)["image_width"], 8);
+}
+
 struct ErrorRow {
   const char* name;
   std::string request;

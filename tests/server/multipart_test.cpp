@@ -72,6 +72,42 @@ TEST(Multipart, EscapedQuotesInNames) {
   EXPECT_EQ(parts[0].name, "f");
 }
 
+struct NameCase {
+  const char* parameters;
+  const char* file_name;
+};
+/// What FastAPI's forms make of the same headers.
+TEST(Multipart, FileNames) {
+  for (const NameCase& row : {
+           NameCase{"filename=\"a/b/c.jpg\"", "a/b/c.jpg"},
+           {"filename=\"../up.jpg\"", "../up.jpg"},
+           {"filename=\"a\\b.jpg\"", "a\\b.jpg"},
+           {"filename=\"C:\\x\\y.jpg\"", "y.jpg"},
+           {"filename=\"\\\\\\\\host\\y.jpg\"", "y.jpg"},
+           {"filename=\":\\\\\"", ":\\"},
+           {"filename=\"caf\xC3\xA9.jpg\"", "caf\xC3\xA9.jpg"},
+           {"filename=\"caf\xE9.jpg\"", "caf\xC3\xA9.jpg"},
+           {"filename=\"a%20b.jpg\"", "a%20b.jpg"},
+           {"filename*=UTF-8''%D1%84%20a.jpg", "\xD1\x84 a.jpg"},
+           {"filename*=utf-8'en'plain.jpg", "plain.jpg"},
+           {"filename*=iso-8859-1''caf%E9.jpg", "caf\xC3\xA9.jpg"},
+           {"filename*=UTF-8''%FF.jpg", "\xC3\xBF.jpg"},
+           {"filename=\"a.jpg\"; filename*=UTF-8''b.jpg", "b.jpg"},
+           {"filename*=UTF-8''b.jpg; filename=\"a.jpg\"", "b.jpg"},
+           {"filename=\"a.jpg\"; filename*=UTF-8''%zz", "a.jpg"},
+           {"filename=\"a.jpg\"; filename*=koi8-r''%D1", "a.jpg"},
+           {"filename=\"a.jpg\"; filename*=b.jpg", "a.jpg"},
+           {"x=y", ""},
+       }) {
+    const auto parts =
+        parse(std::string("--b\r\nContent-Disposition: form-data; name=\"files\"; ") +
+              row.parameters + "\r\n\r\nx\r\n--b--");
+    ASSERT_EQ(parts.size(), 1U) << row.parameters;
+    EXPECT_EQ(parts[0].name, "files") << row.parameters;
+    EXPECT_EQ(parts[0].file_name, row.file_name) << row.parameters;
+  }
+}
+
 TEST(Multipart, FormsWithoutParts) {
   EXPECT_TRUE(parse("").empty());
   EXPECT_TRUE(parse("--b--").empty());
