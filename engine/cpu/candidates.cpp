@@ -2,6 +2,7 @@
 #include "engine/cpu/candidates.h"
 
 #include <cmath>
+#include <exception>
 #include <utility>
 
 #include "engine/cpu/bf16.h"
@@ -104,10 +105,10 @@ std::vector<Candidate> own_candidates(const ConvProblem& problem, ConvPrecision 
 
 std::vector<Candidate> fp32_candidates(const ConvProblem& problem, int threads) {
   std::vector<Candidate> result = own_candidates(problem, ConvPrecision::kFp32);
-  const bool own = !result.empty();
-  result.push_back(onednn_candidate(false, threads));
-  // Plain loops are slow: for what nothing else takes.
-  if (!own) result.push_back({"plain", make_plain_conv});
+  if (result.empty()) return {onednn_candidate(false, threads), {"plain", make_plain_conv}};
+  // oneDNN runs picture by picture: it would read a fully connected layer's weights for each.
+  const bool one_pixel = problem.desc.out_height * problem.desc.out_width == 1;
+  if (!one_pixel) result.push_back(onednn_candidate(false, threads));
   return result;
 }
 
@@ -128,6 +129,23 @@ std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision pre
   if (problem.sigmoid)
     for (Candidate& candidate : result) candidate = with_sigmoid(candidate);
   return result;
+}
+
+std::vector<std::unique_ptr<Layer>> make_layers(
+    size_t count, const std::function<std::unique_ptr<Layer>(size_t)>& make,
+    const Parallel& parallel) {
+  std::vector<std::unique_ptr<Layer>> layers(count);
+  std::vector<std::exception_ptr> errors(count);
+  parallel(static_cast<int>(count), [&](int i, int) {
+    try {
+      layers[i] = make(i);
+    } catch (...) {  // must not leave a thread of the team
+      errors[i] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors)
+    if (error != nullptr) std::rethrow_exception(error);
+  return layers;
 }
 
 }  // namespace face::cpu

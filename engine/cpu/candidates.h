@@ -26,4 +26,10 @@ struct Candidate {
 [[nodiscard]] std::vector<Candidate> conv_candidates(const ConvProblem& problem,
                                                      Precision precision, int threads);
 
+/// make(0) to make(count - 1), on the whole team: packing weights takes longer than timing them.
+/// Throws what one of them throws.
+[[nodiscard]] std::vector<std::unique_ptr<Layer>> make_layers(
+    size_t count, const std::function<std::unique_ptr<Layer>(size_t)>& make,
+    const Parallel& parallel);
+
 }  // namespace face::cpu

@@ -18,7 +18,7 @@
 namespace face::cpu {
 namespace {
 
-constexpr int kTimedBatch = 4;  // batches of this size decide; a larger one behaves alike
+constexpr int kTimedBatch = 2;  // batches of this size decide; a larger one behaves alike
 
 size_t count(const Shape& s) { return size_t(s.channels) * s.height * s.width; }
 
@@ -44,6 +44,10 @@ Shape input_shape_of(const Network& network, const CompileOptions& options) {
   return shape;
 }
 
+[[noreturn]] void refuse_op(const Op& op) {
+  throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
+}
+
 /// One op, its layer and what it counts.
 struct Step {
   const Op* op = nullptr;
@@ -51,6 +55,12 @@ struct Step {
   double gflop = 0;  // per image
   std::string way;   // candidate's name, of convolutions
   double error = 0;  // candidate's
+};
+
+/// A convolution that is to be computed another way.
+struct Change {
+  Step* step = nullptr;
+  const Candidate* way = nullptr;
 };
 
 class Executor final : public Executable {
@@ -72,7 +82,7 @@ class Executor final : public Executable {
   void prepare(const ExecutorOptions& options);
   [[nodiscard]] std::vector<TimedConv> time_convs(const ExecutorOptions& options);
   void make_steps(const std::vector<TimedConv>& convs, size_t weight_budget, double error_price);
-  void make_conv_step(Step& step, const Candidate& way) const;
+  void make_conv_layers(const std::vector<Change>& changes) const;
   void hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance);
   [[nodiscard]] std::unique_ptr<Layer> exact_layer(const Op& op) const;
   [[nodiscard]] std::vector<std::vector<float>> exact_outputs(const std::vector<float>& picture);
@@ -173,25 +183,41 @@ std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
 void Executor::make_steps(const std::vector<TimedConv>& convs, size_t weight_budget,
                           double error_price) {
   const std::vector<const Candidate*> ways = choose_ways(convs, weight_budget, error_price);
+  std::vector<Change> changes;
   steps_.resize(network_.ops.size());
   size_t conv = 0;
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Op& op = network_.ops[i];
-    steps_[i].op = &op;
-    steps_[i].gflop = 2e-9 * static_cast<double>(mac_count(op, shapes_));
+    Step& step = steps_[i];
+    step.op = &op;
+    step.gflop = 2e-9 * static_cast<double>(mac_count(op, shapes_));
     if (is_conv(op)) {
-      make_conv_step(steps_[i], *ways[conv++]);
-    } else if (steps_[i].layer == nullptr) {
-      steps_[i].layer = make_plain_layer(op, shapes_of(op));
+      const Candidate* way = ways[conv++];
+      if (step.way != way->name) changes.push_back({&step, way});
+    } else if (step.layer == nullptr) {
+      step.layer = make_plain_layer(op, shapes_of(op));
     }
   }
+  make_conv_layers(changes);
 }
 
-void Executor::make_conv_step(Step& step, const Candidate& way) const {
-  if (step.way == way.name) return;
-  step.layer = way.make(problem(*step.op));
-  step.way = way.name;
-  step.error = way.error;
+void Executor::make_conv_layers(const std::vector<Change>& changes) const {
+  for (const auto& [step, way] : changes) step->layer.reset();
+  auto layers = make_layers(
+      changes.size(),
+      [&](size_t i) {
+        const auto& [step, way] = changes[i];
+        auto layer = way->make(problem(*step->op));
+        if (layer == nullptr) refuse_op(*step->op);
+        return layer;
+      },
+      parallel_);
+  for (size_t i = 0; i < changes.size(); ++i) {
+    const auto& [step, way] = changes[i];
+    step->layer = std::move(layers[i]);
+    step->way = way->name;
+    step->error = way->error;
+  }
 }
 
 LayerShapes Executor::shapes_of(const Op& op) const {
@@ -214,8 +240,7 @@ std::vector<Timing> Executor::time_op(const Op& op, const std::vector<Candidate>
   std::vector<Timing> timings =
       Tuner::shared().time(problem(op), rule_.precision_of(op), candidates, memory,
                            std::min(pass_, kTimedBatch), parallel_);
-  if (timings.empty())
-    throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
+  if (timings.empty()) refuse_op(op);
   return timings;
 }
 
@@ -244,7 +269,7 @@ std::unique_ptr<Layer> Executor::exact_layer(const Op& op) const {
   if (!is_conv(op)) return make_plain_layer(op, shapes_of(op));
   for (const Candidate& way : conv_candidates(problem(op), Precision::kFp32, parallel_.threads))
     if (auto layer = way.make(problem(op))) return layer;
-  throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
+  refuse_op(op);
 }
 
 /// By layers that exist one at a time.

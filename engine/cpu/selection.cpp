@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -17,8 +18,10 @@ namespace {
 
 constexpr size_t kWarmBytes = size_t{256} << 10;  // weights that stay in a core's cache
 constexpr size_t kEvictBytes = size_t{48} << 20;  // more than a last-level cache
-constexpr int kRuns = 4;
-constexpr double kHopeless = 2.0;  // times the best so far: no further runs
+constexpr int kHeatRounds = 2;
+constexpr double kHeatMacs = 4e7;  // multiplications of a heat per thread: about a millisecond
+constexpr double kHopeless = 1.4;  // times the best of the heat: not in the final
+constexpr int kFinalRounds = 3;
 constexpr double kTie = 1.03;
 
 std::string key_of(const ConvProblem& p, Precision precision,
@@ -64,13 +67,29 @@ double run_ms(const Layer& layer, const LayerMemory& m, int batch, void* scratch
 }
 
 /// Numbers of a usual size, so that no candidate meets denormals another one did not.
-void fill(const ConvProblem& p, const LayerMemory& m, int batch) {
+void fill_input(const ConvProblem& p, const LayerMemory& m, int batch) {
   const ConvDesc& d = p.desc;
   std::fill_n(m.input, floats(batch, d.in_channels, d.in_height, d.in_width), 0.5f);
-  if (m.addend == nullptr) return;
+}
+void fill_addend(const ConvProblem& p, const LayerMemory& m, int batch) {
+  const ConvDesc& d = p.desc;
   const int half = d.addend_upsampled ? 2 : 1;
   std::fill_n(m.addend, floats(batch, d.out_channels, d.out_height / half, d.out_width / half),
               0.5f);
+}
+
+/// The uppermost rows of a large map: what is much slower on them is so on the whole map, too.
+ConvProblem slice_of(const ConvProblem& problem, int threads) {
+  constexpr int kMultiple = 8;  // of every algorithm's tiles
+  ConvProblem slice = problem;
+  ConvDesc& d = slice.desc;
+  const double row_macs =
+      double(d.out_width) * d.out_channels * (d.in_channels / d.groups) * d.kernel_h * d.kernel_w;
+  const double rows = kHeatMacs * threads / row_macs;
+  if (rows > d.out_height / 2 || d.out_height * d.stride != d.in_height) return slice;
+  d.out_height = (int(rows) / kMultiple + 1) * kMultiple;
+  d.in_height = d.out_height * d.stride;
+  return slice;
 }
 
 }  // namespace
@@ -92,51 +111,104 @@ struct Tuner::State {
     });
   }
 
-  /// A candidate ready to run, and its best time so far.
+  /// A candidate, ready to run or given up, and its best time so far.
   struct Contender {
+    const Candidate* candidate;
     std::unique_ptr<Layer> layer;
     Timing timing;
   };
+  using Field = std::vector<Contender>;
 
-  static std::vector<Contender> contenders(const ConvProblem& problem,
-                                           const std::vector<Candidate>& candidates) {
-    std::vector<Contender> result;
-    for (const Candidate& candidate : candidates) {
-      auto layer = candidate.make(problem);
-      if (layer == nullptr) continue;
-      const size_t bytes = layer->weight_bytes();
-      result.push_back(
-          {std::move(layer), {candidate.name, std::numeric_limits<double>::infinity(), bytes}});
+  static Field contenders(const ConvProblem& problem, const std::vector<Candidate>& candidates,
+                          const Parallel& parallel) {
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    auto layers = make_layers(
+        candidates.size(), [&](size_t i) { return candidates[i].make(problem); }, parallel);
+    Field field;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      if (layers[i] == nullptr) continue;
+      const size_t bytes = layers[i]->weight_bytes();
+      field.push_back(
+          {&candidates[i], std::move(layers[i]), {candidates[i].name, kInfinity, bytes}});
     }
-    return result;
+    return field;
   }
 
-  /// In rounds, so that what disturbs the machine for a while disturbs all of them.
+  static double best_of(const Field& field) {
+    double best = std::numeric_limits<double>::infinity();
+    for (const Contender& c : field) best = std::min(best, c.timing.milliseconds);
+    return best;
+  }
+
+  /// In rounds, so that what disturbs the machine for a while disturbs all of them. A round begins
+  /// with cold weights: each layer reads only its own.
+  static void race(Field& field, const ConvProblem& problem, const LayerMemory& memory, int batch,
+                   const Parallel& parallel, int rounds) {
+    static const AlignedFloats block = aligned_zeros(kEvictBytes / sizeof(float));
+    size_t scratch_bytes = 0, weight_bytes = 0;
+    for (const Contender& c : field) {
+      if (c.layer == nullptr) continue;
+      scratch_bytes = std::max(scratch_bytes, c.layer->scratch_bytes(parallel.threads));
+      weight_bytes = std::max(weight_bytes, c.timing.weight_bytes);
+    }
+    const AlignedFloats scratch = aligned_zeros(scratch_bytes / sizeof(float) + 16);
+    fill_input(problem, memory, batch);
+    for (int round = 0; round < rounds; ++round) {
+      if (weight_bytes > kWarmBytes) evict(block, parallel);
+      for (Contender& c : field) {
+        if (c.layer == nullptr) continue;
+        if (memory.addend != nullptr) fill_addend(problem, memory, batch);  // may be the output
+        const double ms = run_ms(*c.layer, memory, batch, scratch.get(), parallel);
+        c.timing.milliseconds = std::min(c.timing.milliseconds, ms);
+      }
+    }
+  }
+
+  /// Gives up those that lost the heat, and readies the others for the whole problem. Times become
+  /// estimates for it, `scale` times those of the heat. Returns how many are left.
+  static size_t advance(Field& field, const ConvProblem& problem, bool sliced, double scale) {
+    const double hopeless = kHopeless * best_of(field);
+    size_t left = 0;
+    for (Contender& c : field) {
+      const bool lost = c.timing.milliseconds > hopeless;
+      if (lost) c.layer = nullptr;
+      left += lost ? 0 : 1;
+      c.timing.milliseconds *= scale;
+    }
+    if (left < 2) return left;
+    for (Contender& c : field) {
+      if (c.layer == nullptr) continue;
+      if (sliced) c.layer = c.candidate->make(problem);
+      c.timing.milliseconds = std::numeric_limits<double>::infinity();
+    }
+    return left;
+  }
+
+  /// Not made and not timed: there is nothing to choose.
+  static Timing without_rivals(const ConvProblem& problem, const Candidate& candidate) {
+    const ConvDesc& d = problem.desc;
+    const size_t weights =
+        size_t(d.out_channels) * (d.in_channels / d.groups) * d.kernel_h * d.kernel_w;
+    return {candidate.name, 1, weights * sizeof(float)};
+  }
+
+  /// A heat of all on one image, or a part of it, then a final of the fast ones on the batch.
   static std::vector<Timing> measure(const ConvProblem& problem,
                                      const std::vector<Candidate>& candidates,
                                      const LayerMemory& memory, int batch,
                                      const Parallel& parallel) {
-    static const AlignedFloats block = aligned_zeros(kEvictBytes / sizeof(float));
-    std::vector<Contender> field = contenders(problem, candidates);
-    size_t scratch_bytes = 0;
-    for (const Contender& c : field)
-      scratch_bytes = std::max(scratch_bytes, c.layer->scratch_bytes(parallel.threads));
-    const AlignedFloats scratch = aligned_zeros(scratch_bytes / sizeof(float) + 16);
-    double best = std::numeric_limits<double>::infinity();
-    for (int round = 0; round <= kRuns; ++round) {
-      for (Contender& c : field) {
-        if (round > 1 && c.timing.milliseconds > kHopeless * best) continue;
-        fill(problem, memory, batch);
-        if (c.timing.weight_bytes > kWarmBytes) evict(block, parallel);
-        const double ms = run_ms(*c.layer, memory, batch, scratch.get(), parallel);
-        if (round == 0) continue;  // met cold code and pages
-        c.timing.milliseconds = std::min(c.timing.milliseconds, ms);
-        best = std::min(best, ms);
-      }
-    }
+    if (candidates.size() == 1) return {without_rivals(problem, candidates.front())};
+    const ConvProblem heat = slice_of(problem, parallel.threads);
+    Field field = contenders(heat, candidates, parallel);
+    race(field, heat, memory, 1, parallel, kHeatRounds);
+    const double scale = double(batch) * problem.desc.out_height / heat.desc.out_height;
+    const bool sliced = heat.desc.out_height != problem.desc.out_height;
+    if (advance(field, problem, sliced, scale) > 1)
+      race(field, problem, memory, batch, parallel, kFinalRounds);
     std::vector<Timing> timings;
     timings.reserve(field.size());
-    for (Contender& c : field) timings.push_back(std::move(c.timing));
+    for (Contender& c : field)
+      if (std::isfinite(c.timing.milliseconds)) timings.push_back(std::move(c.timing));
     return timings;
   }
 };

@@ -32,8 +32,10 @@ class Tuner {
   [[nodiscard]] static Tuner& shared();
 
   /// Timings of `candidates` for `problem`, in the order given; those that cannot compute it are
-  /// left out. Weights too large for a core's cache are timed cold, as they are in a network.
-  /// Overwrites what `memory` points to.
+  /// left out. Weights too large for a core's cache are timed cold, as they are in a network. All
+  /// run on one image, of a large map on its upper rows alone; those that come near the best of
+  /// that run on `batch` images. The others' times are estimates. Overwrites what `memory` points
+  /// to.
   [[nodiscard]] std::vector<Timing> time(const ConvProblem& problem, Precision precision,
                                          const std::vector<Candidate>& candidates,
                                          const LayerMemory& memory, int batch,

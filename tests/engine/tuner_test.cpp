@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// What is tried to find the fastest way of a layer: cheap heats of all, finals of the fast ones.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <thread>
+
+#include "engine/cpu/selection.h"
+#include "kernels/cpu/conv_memory.h"
+
+namespace face::cpu {
+namespace {
+
+/// How often a candidate ran, and on how much.
+struct Seen {
+  int runs = 0, largest_batch = 0, tallest = 0;
+};
+
+class Pretender final : public Layer {
+ public:
+  Pretender(const ConvDesc& desc, std::chrono::milliseconds time, Seen& seen)
+      : desc_(desc), time_(time), seen_(seen) {}
+  [[nodiscard]] std::string name() const override { return "pretender"; }
+  [[nodiscard]] size_t weight_bytes() const override { return 64; }
+  [[nodiscard]] size_t scratch_bytes(int) const override { return 0; }
+  void run(const float*, const float*, float*, int batch, void*, const Parallel&) const override {
+    ++seen_.runs;
+    seen_.largest_batch = std::max(seen_.largest_batch, batch);
+    seen_.tallest = std::max(seen_.tallest, desc_.out_height);
+    std::this_thread::sleep_for(time_);
+  }
+
+ private:
+  ConvDesc desc_;
+  std::chrono::milliseconds time_;
+  Seen& seen_;
+};
+
+Candidate pretender(const std::string& name, int milliseconds, Seen& seen) {
+  return {name, [milliseconds, &seen](const ConvProblem& p) -> std::unique_ptr<Layer> {
+            return std::make_unique<Pretender>(p.desc, std::chrono::milliseconds(milliseconds),
+                                               seen);
+          }};
+}
+
+/// A large map; `channels` tells problems of different tests apart.
+ConvProblem problem_of(int channels) {
+  ConvProblem p;
+  p.desc.max_batch = 2;
+  p.desc.in_channels = p.desc.out_channels = channels;
+  p.desc.in_height = p.desc.out_height = 640;
+  p.desc.in_width = p.desc.out_width = 32;
+  return p;
+}
+
+class TunerTest : public testing::Test {
+ protected:
+  std::vector<Timing> time(int channels, const std::vector<Candidate>& candidates) {
+    const ConvProblem problem = problem_of(channels);
+    const size_t count = size_t(2) * channels * 640 * 32;
+    const AlignedFloats input = aligned_zeros(count), output = aligned_zeros(count);
+    return Tuner::shared().time(problem, Precision::kFp32, candidates,
+                                {input.get(), nullptr, output.get()}, 2, serial_parallel());
+  }
+  Seen fast_, near_, slow_;
+};
+
+TEST_F(TunerTest, OnlyFastCandidatesSeeTheWholeProblem) {
+  const auto timings = time(200, {pretender("slow", 60, slow_), pretender("fast", 10, fast_),
+                                  pretender("near", 10, near_)});
+  ASSERT_EQ(timings.size(), 3u);
+  EXPECT_EQ(timings[0].name, "slow");
+  EXPECT_EQ(timings[2].name, "near");
+  EXPECT_EQ(slow_.largest_batch, 1);
+  EXPECT_LT(slow_.tallest, 640);
+  EXPECT_EQ(fast_.largest_batch, 2);
+  EXPECT_EQ(fast_.tallest, 640);
+  EXPECT_EQ(near_.tallest, 640);
+  for (const Timing& t : timings) EXPECT_TRUE(std::isfinite(t.milliseconds)) << t.name;
+  EXPECT_GT(timings[0].milliseconds, timings[1].milliseconds);
+  EXPECT_NE(choose({timings}, 1 << 20)[0], 0u);
+}
+
+TEST_F(TunerTest, KnownProblemsAreNotTimedAgain) {
+  const std::vector<Candidate> candidates = {pretender("one", 1, fast_),
+                                             pretender("two", 1, near_)};
+  const auto first = time(201, candidates);
+  const int runs = fast_.runs;
+  EXPECT_GT(runs, 0);
+  const auto second = time(201, candidates);
+  EXPECT_EQ(fast_.runs, runs);
+  EXPECT_EQ(second[0].milliseconds, first[0].milliseconds);
+}
+
+TEST_F(TunerTest, TheOnlyCandidateIsNotTried) {
+  const auto timings = time(202, {pretender("only", 1, fast_)});
+  ASSERT_EQ(timings.size(), 1u);
+  EXPECT_EQ(timings[0].name, "only");
+  EXPECT_EQ(timings[0].weight_bytes, size_t(202) * 202 * 9 * 4);
+  EXPECT_EQ(fast_.runs, 0);
+}
+
+TEST_F(TunerTest, WhatCannotComputeTheProblemIsLeftOut) {
+  const Candidate refuses{"refuses", [](const ConvProblem&) { return nullptr; }};
+  const Candidate gives_up{"gives_up", [this](const ConvProblem& p) -> std::unique_ptr<Layer> {
+                             if (p.desc.out_height == 640) return nullptr;
+                             return pretender("", 1, slow_).make(p);
+                           }};
+  const auto timings = time(203, {refuses, gives_up, pretender("works", 1, fast_)});
+  ASSERT_EQ(timings.size(), 1u);
+  EXPECT_EQ(timings[0].name, "works");
+}
+
+TEST_F(TunerTest, ErrorsOfMakingReachTheCaller) {
+  const Candidate throws{
+      "throws", [](const ConvProblem&) -> std::unique_ptr<Layer> { throw std::bad_alloc(); }};
+  EXPECT_THROW(time(204, {pretender("one", 1, fast_), throws}), std::bad_alloc);
+}
+
+}  // namespace
+}  // namespace face::cpu
