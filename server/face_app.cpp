@@ -90,6 +90,7 @@ FaceApp::~FaceApp() {
 
 void FaceApp::load(ServiceFactory factory, PictureDecoder decoder,
                    std::function<void(const ServiceInfo&)> on_ready) {
+  loading_ = true;
   loader_ = std::thread([this, factory = std::move(factory), decoder = std::move(decoder),
                          on_ready = std::move(on_ready)] { load_now(factory, decoder, on_ready); });
 }
@@ -110,6 +111,7 @@ void FaceApp::load_now(const ServiceFactory& factory, const PictureDecoder& deco
   } catch (const std::exception& error) {
     fail(kExitFailure, error.what());
   }
+  loading_ = false;
 }
 
 void FaceApp::fail(int exit_code, const std::string& reason) {

@@ -45,6 +45,8 @@ class FaceApp : public http::Handler {
   void load(ServiceFactory factory, PictureDecoder decoder,
             std::function<void(const ServiceInfo&)> on_ready = {});
 
+  /// Whether a load() has neither ended nor failed.
+  [[nodiscard]] bool loading() const { return loading_; }
   /// Health turns to 503 "draining"; requests are served still.
   void begin_drain() { draining_ = true; }
   /// The loaded model, or nullptr while it is not ready.
@@ -72,6 +74,7 @@ class FaceApp : public http::Handler {
   const std::chrono::steady_clock::time_point started_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> failed_{false};
+  std::atomic<bool> loading_{false};
   mutable std::mutex mutex_;
   std::shared_ptr<Inference> inference_;  // null until the model is ready
   std::thread loader_;

@@ -171,7 +171,8 @@ int serve(const Config& config, const ServiceFactory& factory, const PictureDeco
   supervise(config, signals, fatal, ended, &app, server.get());
   loop.join();
   log::write(log::Level::kInfo, "stopped", {{"exit_code", std::to_string(fatal.exit_code.load())}});
-  if (fatal.exit_code != kExitOk) exit_now(fatal.exit_code);
+  // Nothing was accepted while a model loads, and nobody waits for it any more.
+  if (fatal.exit_code != kExitOk || app.loading()) exit_now(fatal.exit_code);
   log::stop();
   return kExitOk;
 }

@@ -148,6 +148,17 @@ TEST(Serve, FinishesWhatWasAccepted) {
   EXPECT_EQ(child.exit_code(), 0);
 }
 
+TEST(Serve, DoesNotWaitForAModelThatLoads) {
+  Child child(quick_config(), []() -> std::unique_ptr<FaceService> {
+    std::this_thread::sleep_for(20s);
+    std::_Exit(98);
+  });
+  RawClient client(child.port());
+  EXPECT_NE(client.ask(kGet).body.find("initializing"), std::string::npos);
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.exit_code(), 0);
+}
+
 TEST(Serve, SecondSignalEndsAtOnce) {
   Config config = quick_config();
   config.drain_delay = std::chrono::hours(1);
