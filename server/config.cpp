@@ -36,7 +36,9 @@ struct Raw {
 
 /// Between two numbers; CLI::Range lets NaN through.
 CLI::Validator between(double low, double high) {
-  const std::string range = std::to_string(low) + " to " + std::to_string(high);
+  std::ostringstream words;
+  words << low << " to " << high;
+  const std::string range = words.str();
   return CLI::Validator(
       [low, high, range](const std::string& text) {
         double value = 0;
@@ -239,6 +241,8 @@ std::vector<int> parse_det_sizes(const std::string& text) {
       throw Error(ErrorKind::kInvalidArgument,
                   reason + "\" is not a multiple of 32 between 32 and 4096");
     }
+    if (std::find(sizes.begin(), sizes.end(), size) != sizes.end())
+      throw Error(ErrorKind::kInvalidArgument, "--det-size " + text + ": " + word + " twice");
     sizes.push_back(size);
   }
   return sizes;
