@@ -79,7 +79,7 @@ cpu::ConvDesc describe(const Layer& layer) {
 /// Weights are copied `copies` times and used in turn, so that they come from where they would in
 /// a network: memory, if all its layers together outgrow the caches.
 void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm algorithm,
-               int threads) {
+               cpu::ConvPrecision precision, int threads) {
   const cpu::ConvDesc d = describe(layer);
   const size_t taps = size_t(d.in_channels / d.groups) * d.kernel_h * d.kernel_w;  // per output
   const auto weights = random_floats(size_t(d.out_channels) * taps);
@@ -87,7 +87,7 @@ void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm a
   std::vector<std::unique_ptr<cpu::Conv>> convs;
   size_t bytes = 0;
   do {
-    convs.push_back(cpu::make_conv(algorithm, cpu::best_conv_isa(), d, w));
+    convs.push_back(cpu::make_conv(algorithm, cpu::best_conv_isa(precision), d, w, precision));
     bytes += convs.back()->weight_bytes();
   } while (bytes < (64u << 20) && convs.size() < 8);
   const size_t in = static_cast<size_t>(layer.batch) * d.in_height * d.in_width * d.in_channels;
@@ -105,15 +105,17 @@ void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm a
   report(state, {2. * double(out) * double(taps), 4. * double(in + out) + own_weights}, threads);
 }
 
-void register_layer(const Layer& layer, int threads) {
-  for (const auto algorithm : cpu::conv_algorithms(describe(layer))) {
+void register_layer(const Layer& layer, cpu::ConvPrecision precision, int threads) {
+  const char* suffix = precision == cpu::ConvPrecision::kBf16 ? "_bf16" : "";
+  for (const auto algorithm : cpu::conv_algorithms(describe(layer), precision)) {
     const std::string name = std::string(layer.network) + "/" + std::to_string(layer.in) + "->" +
                              std::to_string(layer.out) + "@" + std::to_string(layer.size) + "/k" +
                              std::to_string(layer.kernel) + "s" + std::to_string(layer.stride) +
                              "/b" + std::to_string(layer.batch) + "/" + cpu::to_string(algorithm) +
-                             "/threads:" + std::to_string(threads);
+                             suffix + "/threads:" + std::to_string(threads);
     benchmark::RegisterBenchmark(
-        name.c_str(), [=](benchmark::State& state) { run_layer(state, layer, algorithm, threads); })
+        name.c_str(),
+        [=](benchmark::State& state) { run_layer(state, layer, algorithm, precision, threads); })
         ->UseRealTime()
         ->Unit(benchmark::kMicrosecond)
         ->MeasureProcessCPUTime();
@@ -125,8 +127,13 @@ void register_layer(const Layer& layer, int threads) {
 
 int main(int argc, char** argv) {
   face::bench::add_limits_to_context();
+  using face::cpu::ConvPrecision;
+  const bool bf16 = face::cpu::supported(face::cpu::ConvIsa::kAvx512Bf16, ConvPrecision::kBf16);
   for (const int threads : {1, 2}) {
-    for (const auto& layer : face::bench::kLayers) face::bench::register_layer(layer, threads);
+    for (const auto& layer : face::bench::kLayers) {
+      face::bench::register_layer(layer, ConvPrecision::kFp32, threads);
+      if (bf16) face::bench::register_layer(layer, ConvPrecision::kBf16, threads);
+    }
   }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
