@@ -35,6 +35,13 @@ fetch() {
     dpkg -x "$package" "$root.part"
     rm "$package"
   done
+  # The package's own names absolute paths.
+  rm "$root.part/usr/lib/nvidia-cuda-toolkit/bin/nvcc.profile"
+  cat >"$root.part/usr/lib/nvidia-cuda-toolkit/bin/nvcc.profile" <<'PROFILE'
+NVVMIR_LIBRARY_DIR = $(_HERE_)/../libdevice
+PATH += $(_HERE_):$(_HERE_)/../../../bin:
+LD_LIBRARY_PATH += $(_HERE_)/../../x86_64-linux-gnu:
+PROFILE
   mv "$root.part" "$root"
 }
 

@@ -13,6 +13,7 @@
 #include "kernels/cpu/letterbox.h"
 #include "kernels/cpu/nms.h"
 #include "kernels/cuda/decode.h"
+#include "kernels/math/half.h"
 #include "tests/cuda/on_device.h"
 
 namespace face::cuda {

@@ -276,6 +276,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
     const Machine& m = machine();
     *value = attribute == cudaDevAttrMaxSharedMemoryPerBlockOptin ? m.max_shared
              : attribute == cudaDevAttrMultiProcessorCount        ? m.multiprocessors
+             : attribute == cudaDevAttrClockRate                  ? m.clock_khz
              : attribute == cudaDevAttrComputeCapabilityMajor     ? m.major
                                                                   : m.minor;
     return cudaSuccess;

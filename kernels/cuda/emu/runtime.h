@@ -36,6 +36,7 @@ enum cudaMemcpyKind {
 };
 enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
 enum cudaDeviceAttr {
+  cudaDevAttrClockRate = 13,
   cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
   cudaDevAttrMultiProcessorCount = 16,
   cudaDevAttrComputeCapabilityMajor = 75,
@@ -57,6 +58,7 @@ struct Machine {
   int devices = 1;
   int major = 8, minor = 0;
   int multiprocessors = 4;
+  int clock_khz = 1'000'000;
   int max_shared = 163 << 10;
   size_t memory = size_t{8} << 30;
   cudaError_t driver = cudaSuccess;  // what every call answers if there is no usable driver

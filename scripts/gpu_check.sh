@@ -1,0 +1,220 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# scripts/gpu_check.sh - everything that only a GPU can show, in one command and under 9 minutes:
+# tests, compute-sanitizer, times of layers and networks, the worker under load, other runtimes.
+#
+#   scripts/gpu_check.sh [--quick]          builds for this machine's GPU and checks it
+#   scripts/gpu_check.sh --pack FILE [ARCHITECTURES]
+#                                           on a machine with nvcc: builds (for 90, unless told) and
+#                                           packs what a check runs, libraries included
+#   scripts/gpu_check.sh --from FILE [--quick]
+#                                           checks with what --pack made: needs driver and python3 alone
+#   scripts/gpu_check.sh --dry-run          names the steps and what this machine lacks for them
+#
+# Each step has a limit of its own and loses nothing of the others. Writes bench/results/GPU.md and
+# .json (FACE_RESULTS names another folder), logs beside them in GPU.logs.
+# Exit codes: 0 all passed, 1 a step failed, 2 wrong usage or build failed, 3 no GPU.
+# Environment: FACE_SHARED (photos and models; generated ones without), FACE_CACHE.
+set -uo pipefail
+# shellcheck source=scripts/common.sh
+source "$(dirname "$0")/common.sh"
+cd "$project_dir" || exit 2
+
+export FACE_SHARED=${FACE_SHARED:-$project_dir/../shared}
+export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$project_dir/build-gpu}
+build_dir=$FACE_BUILD_DIR
+targets=(face-worker face_exec weights_tool gpu_bench gpu_tests)
+quick=${GPU_CHECK_QUICK:-}
+total=520  # seconds for all steps
+
+# ---- what the steps do; $work is the folder of this check, $build_dir where the programs lie ----
+
+has_gpu() { command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; }
+
+step_machine() {
+  nvidia-smi --query-gpu=name,driver_version,memory.total,power.limit --format=csv,noheader
+  nvidia-smi
+  grep -m1 'model name' /proc/cpuinfo
+  echo "cores: $(cores)"
+  find_nvcc >/dev/null && "$(find_nvcc)" --version | tail -2
+  return 0
+}
+
+step_build() {
+  scripts/setup.sh test bench || say "Packages could not be installed: building with what is there."
+  FACE_CMAKE_ARGS="-DFACE_CUDA=ON -DFACE_BUILD_BENCH=ON ${FACE_CMAKE_ARGS:-}"
+  configure_and_build "${targets[@]}"
+}
+
+step_models() {
+  local tool=$build_dir/bin/weights_tool
+  "$tool" synth buffalo_l -o "$work/onnx" && "$tool" convert "$work"/onnx/*.onnx -o "$work/large.fwp"
+  if [ -d "$FACE_SHARED/models" ]; then
+    "$tool" convert "$FACE_SHARED/models/scrfd_500m_bnkps.onnx" \
+      "$FACE_SHARED/models/arcface_mobilefacenet_y1.onnx" -o "$work/photos.fwp"
+  else
+    ln -sf large.fwp "$work/photos.fwp"
+  fi
+}
+
+# Every test that runs on a GPU; a skipped one is a failure there.
+step_tests() {
+  local failed=0
+  for test in "$build_dir"/tests/gpu_*_test; do
+    echo "== $(basename "$test")"
+    FACE_REQUIRE_CUDA=1 "$test" || failed=1
+  done
+  return "$failed"
+}
+
+# Small shapes: every kernel class once. "Table" cases of ops are convolutions.
+step_sanitizer() {
+  command -v compute-sanitizer >/dev/null || { echo "MISSING: compute-sanitizer"; return 77; }
+  local tests=$build_dir/tests failed=0
+  for tool in memcheck racecheck synccheck; do
+    for run in gpu_wrappers_test:'*' gpu_ops_test:'*28_channels*:*split_in_three*:Ops.*' \
+      gpu_pixels_test:'Pixels.*:*FindsWhat*' gpu_engine_test:'*NetworksAgree*'; do
+      [ -z "$quick" ] || [ "$tool" = memcheck ] || continue
+      echo "== $tool ${run%%:*}"
+      FACE_REQUIRE_CUDA=1 compute-sanitizer --tool "$tool" --error-exitcode 1 \
+        "$tests/${run%%:*}" --gtest_filter="${run#*:}" || failed=1
+    done
+  done
+  return "$failed"
+}
+
+# The first run chooses between cuDNN and our kernels, and keeps its choice beside the weights.
+step_autotune() {
+  "$build_dir/bin/gpu_bench" --model "$work/large.fwp" --det-batches 1 8 32 --rec-batches 1 8 32 64 \
+    --json "$work/networks.json"
+}
+
+step_own_kernels() {
+  "$build_dir/bin/gpu_bench" --model "$work/large.fwp" --no-cudnn --det-batches 1 8 32 \
+    --rec-batches 1 8 32 64 --json "$work/own_kernels.json"
+}
+
+# load NAME FOLDER CLIENTS REQUESTS: the worker on photos over loopback HTTP.
+load() {
+  echo "== $1"
+  python3 bench/http_load.py --worker "$build_dir/bin/face-worker" --model "$work/photos.fwp" \
+    --photos "$2" --clients "$3" --requests "$4" --scan-photos "$4" -- --device cuda
+}
+
+step_http() {
+  local requests=${quick:+400}
+  python3 bench/make_pictures.py "$work/large" 1920 1080 || return 77
+  load "1080p" "$work/large" 32 "${requests:-2000}" || return 1
+  if [ -d "$FACE_SHARED/lfw_mini" ]; then
+    load "250 px, real photos" "$FACE_SHARED/lfw_mini" 32 "${requests:-6000}"
+  else
+    python3 bench/make_pictures.py "$work/small" 250 250
+    load "250 px" "$work/small" 32 "${requests:-6000}"
+  fi
+}
+
+step_peers() { python3 bench/gpu_peers.py "$work/onnx"; }
+
+# NAME:SECONDS:QUICK SECONDS (0: left out)
+all_steps=(machine:20:20 models:60:60 tests:120:60 sanitizer:120:40 autotune:120:90 own_kernels:60:0
+  http:90:45 peers:90:0)
+
+# ---- how they are run ----
+
+# run_step NAME SECONDS: its output to a log, the last lines to the screen; notes how it went.
+run_step() {
+  local code=0 begin=$SECONDS log=$work/$1.log limit=$2
+  [ "$limit" -le $((total - begin)) ] || limit=$((total - begin))
+  say "==== $1 (at most $limit s)"
+  if [ "$limit" -lt 5 ]; then
+    echo "MISSING: time" >"$log"
+    code=124
+  else
+    timeout --kill-after=5 "$limit" bash "$0" --step "$1" >"$log" 2>&1 || code=$?
+  fi
+  tail -n 25 "$log"
+  case $code in
+    0) outcome=passed ;;
+    77) outcome='left out' ;;
+    124 | 137) outcome="out of time" ;;
+    *) outcome=failed ;;
+  esac
+  printf '%s\t%s\t%s\n' "$1" "$outcome" "$((SECONDS - begin))" >>"$work/steps.tsv"
+}
+
+watch_gpu() {
+  nvidia-smi --query-gpu=power.draw,memory.used,clocks.sm,temperature.gpu --format=csv,noheader,nounits \
+    -lms 500 >"$work/gpu.csv" 2>/dev/null &
+  watcher=$!
+}
+
+check() {
+  work=$(mktemp -d)
+  export work GPU_CHECK_QUICK=$quick
+  watcher=
+  trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null; rm -rf "$work"' EXIT
+  watch_gpu
+  if [ -n "$from" ]; then
+    mkdir -p "$build_dir" && tar -xf "$from" -C "$build_dir" || exit 2
+  else
+    run_step build 330
+    [ "$outcome" = passed ] || exit 2
+  fi
+  for step in "${all_steps[@]}"; do
+    IFS=: read -r name limit quick_limit <<<"$step"
+    [ -z "$quick" ] || limit=$quick_limit
+    [ "$limit" = 0 ] || run_step "$name" "$limit"
+  done
+  python3 bench/gpu_report.py "$work" "${FACE_RESULTS:-$project_dir/bench/results}" || exit 1
+  column -t -s$'\t' "$work/steps.tsv" 2>/dev/null || cat "$work/steps.tsv"
+  ! grep -qvP '\t(passed|left out)\t' "$work/steps.tsv"
+}
+
+# Programs and every library of theirs but glibc's, found beside them wherever they are unpacked.
+pack() {
+  export FACE_CMAKE_ARGS="-DFACE_CUDA=ON -DFACE_CUDA_ARCHITECTURES=${2:-90} -DFACE_BUILD_BENCH=ON
+    -DCMAKE_BUILD_RPATH=\$ORIGIN/../lib -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags"
+  FACE_CMAKE_ARGS=${FACE_CMAKE_ARGS//$'\n'/ }
+  configure_and_build "${targets[@]}"
+  local folder
+  folder=$(mktemp -d)
+  mkdir "$folder/bin" "$folder/tests" "$folder/lib"
+  for program in "$build_dir"/bin/{face-worker,face_exec,weights_tool,gpu_bench}; do
+    strip -o "$folder/bin/$(basename "$program")" "$program"
+  done
+  for program in "$build_dir"/tests/gpu_*_test; do
+    strip -o "$folder/tests/$(basename "$program")" "$program"
+  done
+  ldd "$folder"/bin/* "$folder"/tests/* | awk '$2 == "=>" {print $3}' | sort -u |
+    grep -vE '/(libc|libm|libdl|librt|libpthread)\.so' | xargs -I{} cp -L {} "$folder/lib/"
+  tar -C "$folder" -caf "$1" bin tests lib && rm -rf "$folder"
+  say "$1: $(du -m "$1" | cut -f1) MB"
+}
+
+dry_run() {
+  for step in build:330:330 "${all_steps[@]}"; do
+    IFS=: read -r name limit quick_limit <<<"$step"
+    echo "$name: at most $limit s, with --quick $quick_limit s"
+  done
+  find_nvcc >/dev/null || echo "MISSING: nvcc, so only --from FILE can be used"
+  command -v compute-sanitizer >/dev/null || echo "MISSING: compute-sanitizer, its step is left out"
+  python3 bench/gpu_peers.py --list
+  python3 bench/make_pictures.py --list
+}
+
+from=
+mode=check
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=1 ;;
+    --from) from=${2:?--from wants a file}; shift ;;
+    --pack) pack "${2:?--pack wants a file}" "${3:-}"; exit ;;
+    --step) "step_$2"; exit ;;
+    --dry-run) mode=dry_run ;;
+    *) echo "usage: scripts/gpu_check.sh [--quick] [--from FILE] | --pack FILE [ARCH] | --dry-run" >&2; exit 2 ;;
+  esac
+  shift
+done
+[ "$mode" = check ] || dry_run
+has_gpu || { say "There is no GPU here (nvidia-smi shows none): nothing was checked."; exit 3; }
+[ "$mode" = dry_run ] || check
