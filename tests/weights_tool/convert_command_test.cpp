@@ -113,6 +113,9 @@ TEST_F(ConvertCommand, ErrorsLeaveOneLineAndNoFile) {
   graph.nodes[1].op_type = "Swish";
   test::write_onnx(graph, folder_ / "rec.onnx");
   expect_error(convert(file("rec.onnx")), "rec.onnx: node PRelu_1: op Swish is not known");
+  graph.nodes[1].name = "two\nlines\x1b[31m";
+  test::write_onnx(graph, folder_ / "rec.onnx");
+  expect_error(convert(file("rec.onnx")), "rec.onnx: node two?lines?[31m: op Swish is not known");
 }
 
 TEST_F(ConvertCommand, TruncatedModelsAreNamed) {
