@@ -99,7 +99,7 @@ class ConvNet : public test::OwnedNetwork {
 class CudnnLayers : public cuda::Emulated {
  protected:
   void SetUp() override {
-    Emulated::SetUp();
+    OnDevice::SetUp();
     cuda::emu::machine().clock = &clock_;
     fake_cudnn() = {};
     folder_ = std::filesystem::path(testing::TempDir()) /
@@ -118,7 +118,7 @@ class CudnnLayers : public cuda::Emulated {
     EXPECT_EQ(fake_cudnn().live_descriptors, 0);
     EXPECT_EQ(fake_cudnn().live_handles, 0);
     std::filesystem::remove_all(folder_);
-    Emulated::TearDown();
+    OnDevice::TearDown();
   }
 
   std::unique_ptr<Executable> compile(const std::vector<FakePlan>& plans,
