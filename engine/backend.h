@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/image_target.h"
 #include "engine/network.h"
 #include "engine/pack.h"
 #include "kernels/math/types.h"
@@ -106,7 +107,8 @@ struct PipelineOptions {
 class Pipeline {
  public:
   virtual ~Pipeline() = default;
-  /// Faces of each image, best score first; none is an empty vector.
+  /// Faces of each image, best score first; none is an empty vector. Planes (PixelFormat::kYcc420)
+  /// are kInvalidArgument unless Backend::image_target() asks for them.
   /// REQUIRES: images.size() <= max_batch. A non-finite network output is Error(kInternal) that
   /// names network and image, never a face. `times` may be null.
   virtual std::vector<std::vector<Face>> run(std::span<const ImageView> images,
@@ -128,7 +130,7 @@ struct DeviceInfo {
   std::string warning;  // why "auto" fell back to the CPU; else empty
 };
 
-/// Threads: compile() and pipeline() may be called from any thread, one at a time.
+/// Threads: compile(), pipeline() and image_target() may be called from any thread, one at a time.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -137,6 +139,9 @@ class Backend {
   /// `network` must outlive the result. Errors: kInvalidArgument, kBadModel, kDevice.
   [[nodiscard]] virtual std::unique_ptr<Executable> compile(const Network& network,
                                                             const CompileOptions& options) = 0;
+  /// What decoders should make for the pipelines, which take plain RGB too. Its memory is allocated
+  /// by the first call.
+  [[nodiscard]] virtual ImageTarget image_target() { return {}; }
   /// `pack` is kept alive by the result. Without a recogniser faces carry no embedding.
   [[nodiscard]] virtual std::unique_ptr<Pipeline> pipeline(std::shared_ptr<const Pack> pack,
                                                            const PipelineOptions& options) = 0;

@@ -33,6 +33,7 @@ FaceEngine::FaceEngine(std::shared_ptr<const Pack> pack, const EngineOptions& op
     : pack_(std::move(pack)),
       backends_(make_backends(options.device)),
       device_(describe(backends_)),
+      image_target_(backends_.front()->image_target()),
       pool_(backends_, pack_, options.pipeline, options.instances) {}
 
 }  // namespace face

@@ -35,6 +35,8 @@ class FaceEngine {
     return pool_.run(images, times);
   }
 
+  /// What decoders should make for run(), which takes plain RGB too.
+  [[nodiscard]] const ImageTarget& image_target() const { return image_target_; }
   /// Several devices are one with the names of all, "2 x NVIDIA H200".
   [[nodiscard]] const DeviceInfo& device() const { return device_; }
   [[nodiscard]] const Pack& pack() const { return *pack_; }
@@ -44,6 +46,7 @@ class FaceEngine {
   std::shared_ptr<const Pack> pack_;
   Backends backends_;
   DeviceInfo device_;
+  ImageTarget image_target_;
   PipelinePool pool_;
 };
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/image_target.h"
 #include "kernels/math/types.h"
 
 namespace face {
@@ -47,34 +48,49 @@ struct ImageInfo {
 /// (GIF, TIFF, HEIC, ...); kTooLarge - names the limit and the value found.
 [[nodiscard]] ImageInfo probe_image(std::span<const uint8_t> bytes, const ImageLimits& limits);
 
-/// An owned RGB picture, rows tightly packed. Move-only.
+/// An owned picture: RGB, rows tightly packed, or planes as a JPEG has them. Move-only.
 class Image {
  public:
   Image() = default;
-  /// Uninitialised pixels. Throws Error(kBusy) if memory is short.
-  Image(int width, int height);
+  /// Uninitialised RGB. Throws Error(kBusy) if memory is short.
+  Image(int width, int height, std::shared_ptr<PixelMemory> memory = nullptr);
+  /// Uninitialised planes of a picture of info's size and orientation. Errors as above.
+  [[nodiscard]] static Image planes(const ImageInfo& info, std::shared_ptr<PixelMemory> memory);
   Image(Image&&) noexcept = default;
   Image& operator=(Image&&) noexcept = default;
 
-  [[nodiscard]] int width() const { return width_; }
+  [[nodiscard]] int width() const { return width_; }  // upright
   [[nodiscard]] int height() const { return height_; }
   [[nodiscard]] uint8_t* data() { return pixels_.get(); }
   [[nodiscard]] const uint8_t* data() const { return pixels_.get(); }
-  [[nodiscard]] uint8_t* row(int y) { return pixels_.get() + size_t(y) * 3 * width_; }
-  [[nodiscard]] size_t size_bytes() const { return size_t(3) * width_ * height_; }
-  [[nodiscard]] ImageView view() const { return {data(), width_, height_, size_t(3) * width_}; }
+  [[nodiscard]] uint8_t* row(int y) { return pixels_.get() + stride_ * y; }
+  [[nodiscard]] size_t size_bytes() const { return bytes_; }
+  [[nodiscard]] ImageView view() const {
+    return {data(), width_, height_, stride_, format_, orientation_};
+  }
 
  private:
+  struct Release {
+    std::shared_ptr<PixelMemory> memory;  // null: the heap
+    void operator()(uint8_t* pixels) const noexcept;
+  };
+  void allocate(std::shared_ptr<PixelMemory> memory);
+
   int width_ = 0, height_ = 0;
-  std::unique_ptr<uint8_t[]> pixels_;
+  size_t stride_ = 0, bytes_ = 0;
+  PixelFormat format_ = PixelFormat::kRgb;
+  uint8_t orientation_ = 1;
+  std::unique_ptr<uint8_t[], Release> pixels_;
 };
 
-/// The upright picture: orientation applied, alpha dropped, grey and 16-bit converted.
+/// The upright picture: orientation applied, alpha dropped, grey and 16-bit converted. For
+/// `target.planes`, a JPEG of 4:2:0 stays planes, unless those would be larger. `target.memory` is
+/// used where rows are written in order: JPEG, PNG that is not interlaced.
 /// REQUIRES: `info` is probe_image(bytes, limits).
 /// Errors: kBadImage - truncated or broken (message says where); kTooLarge - scans, warnings or
 /// time over the limits; kBusy - out of memory.
 [[nodiscard]] Image decode_image(std::span<const uint8_t> bytes, const ImageInfo& info,
-                                 const ImageLimits& limits);
+                                 const ImageLimits& limits, const ImageTarget& target = {});
 
 /// A fixed amount of memory that decoders share. Threads: all members are safe.
 class MemoryBudget {

@@ -27,6 +27,7 @@ class EngineService final : public FaceService {
     info_.max_batch = pipelines.max_batch();
     info_.instances = pipelines.size();
     info_.notes = pipelines.notes();
+    info_.image_target = engine_.image_target();
   }
 
   const ServiceInfo& info() const override { return info_; }

@@ -24,8 +24,9 @@ struct ServiceInfo {
   size_t memory_bytes = 0;    // activations and weight copies
   size_t mapped_bytes = 0;    // weight file
   int max_batch = 1;
-  int instances = 1;  // runs that are worked on at the same time
-  std::string notes;  // Pipeline::notes()
+  int instances = 1;         // runs that are worked on at the same time
+  std::string notes;         // Pipeline::notes()
+  ImageTarget image_target;  // what pictures are decoded to
 };
 
 /// Pictures to faces. Threads: info() from any; run() from up to info().instances at once.
@@ -44,7 +45,7 @@ using ServiceFactory = std::function<std::unique_ptr<FaceService>()>;
 /// Bytes to pixels, in two steps as in engine/image.h; any threads.
 struct PictureDecoder {
   std::function<ImageInfo(std::span<const uint8_t>)> probe;
-  std::function<Image(std::span<const uint8_t>, const ImageInfo&)> decode;
+  std::function<Image(std::span<const uint8_t>, const ImageInfo&, const ImageTarget&)> decode;
 };
 
 }  // namespace face

@@ -157,7 +157,7 @@ void Inference::decode_into(Job* job) {
   const ImageInfo info = decoder_.probe(job->upload.bytes);
   job->ticket = budget_.acquire(info.decode_bytes, job->deadline);
   const Clock::time_point begin = Clock::now();
-  job->image = decoder_.decode(job->upload.bytes, info);
+  job->image = decoder_.decode(job->upload.bytes, info, service_->info().image_target);
   job->queued = Clock::now();
   job->ticket.shrink(job->image.size_bytes());
   job->result.width = job->image.width();

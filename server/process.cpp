@@ -34,10 +34,11 @@ void tune_allocator() {
 }
 
 PictureDecoder picture_decoder(const ImageLimits& limits) {
-  return {[limits](std::span<const uint8_t> bytes) { return probe_image(bytes, limits); },
-          [limits](std::span<const uint8_t> bytes, const ImageInfo& info) {
-            return decode_image(bytes, info, limits);
-          }};
+  return {
+      [limits](std::span<const uint8_t> bytes) { return probe_image(bytes, limits); },
+      [limits](std::span<const uint8_t> bytes, const ImageInfo& info, const ImageTarget& target) {
+        return decode_image(bytes, info, limits, target);
+      }};
 }
 
 }  // namespace face

@@ -67,6 +67,7 @@ void log_ready(const ServiceInfo& info, std::chrono::steady_clock::time_point be
   }
   if (!info.notes.empty())
     log::write(log::Level::kInfo, "implementations", {{"notes", info.notes}});
+  const auto& pictures = info.image_target.memory;
   log::write(log::Level::kInfo, "ready",
              {{"device", info.device.is_cuda ? "cuda" : "cpu"},
               {"device_name", info.device.name},
@@ -77,6 +78,7 @@ void log_ready(const ServiceInfo& info, std::chrono::steady_clock::time_point be
               {"model", info.fingerprint},
               {"weights_mapped_mib", mebibytes(info.mapped_bytes)},
               {"activations_and_copies_mib", mebibytes(info.memory_bytes)},
+              {"picture_memory_mib", mebibytes(pictures ? pictures->bytes() : 0)},
               {"resident_mib", mebibytes(resident_bytes())},
               {"seconds", std::to_string(std::chrono::duration<double>(took).count())}});
 }

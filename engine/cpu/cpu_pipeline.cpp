@@ -208,9 +208,12 @@ void CpuPipeline::check_images(std::span<const ImageView> images) const {
   require(images.size() <= static_cast<size_t>(options_.max_batch),
           std::to_string(images.size()) + " images, max_batch is " +
               std::to_string(options_.max_batch));
-  for (size_t i = 0; i < images.size(); ++i)
+  for (size_t i = 0; i < images.size(); ++i) {
+    const std::string name = "image " + std::to_string(i) + " of the batch ";
     require(images[i].width >= 1 && images[i].height >= 1 && images[i].data != nullptr,
-            "image " + std::to_string(i) + " of the batch is empty");
+            name + "is empty");
+    require(images[i].format == PixelFormat::kRgb, name + "is not RGB");
+  }
 }
 
 std::vector<std::vector<Face>> CpuPipeline::run(std::span<const ImageView> images,

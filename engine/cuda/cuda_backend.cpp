@@ -2,12 +2,15 @@
 #include "engine/cuda/cuda_backend.h"
 
 #include "engine/cuda/cuda_executable.h"
+#include "engine/cuda/picture_memory.h"
 #include "engine/error.h"
 
 namespace face {
 namespace {
 
 using cuda::Device;
+
+constexpr size_t kPictureBytes = size_t{128} << 20;  // 42 pictures of 1080p
 
 /// "13.0" of 13000.
 std::string version(int number) {
@@ -73,6 +76,11 @@ class CudaBackend final : public Backend {
                                                     const CompileOptions& options) override {
     return cuda::make_cuda_executable(device_, network, options);
   }
+  [[nodiscard]] ImageTarget image_target() override {
+    cuda::make_current(device_);
+    if (pictures_ == nullptr) pictures_ = std::make_shared<cuda::PictureMemory>(kPictureBytes);
+    return {true, pictures_};
+  }
   [[nodiscard]] std::unique_ptr<Pipeline> pipeline(std::shared_ptr<const Pack> pack,
                                                    const PipelineOptions& options) override {
     auto result = cuda::make_cuda_pipeline(device_, pack, options);
@@ -83,6 +91,7 @@ class CudaBackend final : public Backend {
  private:
   Device device_;
   DeviceInfo info_;
+  std::shared_ptr<cuda::PictureMemory> pictures_;
 };
 
 }  // namespace

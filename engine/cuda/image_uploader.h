@@ -9,8 +9,9 @@
 
 namespace face::cuda {
 
-/// Copies through two pinned pieces, so that filling one overlaps with sending the other. Memory is
-/// allocated by the constructor alone. Threads: one at a time.
+/// Pictures in pinned memory (PictureMemory) are sent from there; others go through two pinned
+/// pieces, so that filling one overlaps with sending the other. Memory is allocated by the
+/// constructor alone. Threads: one at a time.
 class ImageUploader {
  public:
   explicit ImageUploader(size_t slab_bytes);
@@ -21,8 +22,9 @@ class ImageUploader {
   [[nodiscard]] size_t memory_bytes() const { return slab_.bytes(); }
 
   void clear() { used_ = 0; }
-  /// The picture on the device, rows packed, once `stream` gets there.
-  /// REQUIRES: bytes_of(image) are free; the last clear() came after work that reads the slab.
+  /// The picture on the device, rows of RGB packed, once `stream` gets there.
+  /// REQUIRES: bytes_of(image) are free; the last clear() came after work that reads the slab; what
+  /// is pinned stays as it is until `stream` is done.
   [[nodiscard]] ImageView add(const ImageView& image, cudaStream_t stream);
 
  private:
@@ -30,6 +32,7 @@ class ImageUploader {
     Memory memory;
     Event sent;
   };
+  void send_rows(const ImageView& image, size_t row, size_t slab_offset, cudaStream_t stream);
   void send(const uint8_t* from, size_t size, size_t slab_offset, cudaStream_t stream);
 
   Memory slab_;

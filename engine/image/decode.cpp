@@ -10,12 +10,13 @@
 namespace face {
 namespace {
 
-Image decode(std::span<const uint8_t> bytes, const ImageInfo& info, const ImageLimits& limits) {
+Image decode(std::span<const uint8_t> bytes, const ImageInfo& info, const ImageLimits& limits,
+             const ImageTarget& target) {
   switch (info.format) {
     case ImageFormat::kJpeg:
-      return image::decode_jpeg(bytes, info, limits);
+      return image::decode_jpeg(bytes, info, limits, target);
     case ImageFormat::kPng:
-      return image::decode_png(bytes, info, limits);
+      return image::decode_png(bytes, info, limits, target);
     case ImageFormat::kWebp:
       return image::decode_webp(bytes, info, limits);
     case ImageFormat::kBmp:
@@ -26,10 +27,10 @@ Image decode(std::span<const uint8_t> bytes, const ImageInfo& info, const ImageL
 
 }  // namespace
 
-Image decode_image(std::span<const uint8_t> bytes, const ImageInfo& info,
-                   const ImageLimits& limits) {
+Image decode_image(std::span<const uint8_t> bytes, const ImageInfo& info, const ImageLimits& limits,
+                   const ImageTarget& target) {
   try {
-    return decode(bytes, info, limits);
+    return decode(bytes, info, limits, target);
   } catch (const std::bad_alloc&) {
     throw Error(ErrorKind::kBusy, "out of memory for a picture");
   }

@@ -23,8 +23,10 @@ class Deadline {
   std::chrono::steady_clock::time_point end_;
 };
 
-[[nodiscard]] Image decode_jpeg(Bytes bytes, const ImageInfo& info, const ImageLimits& limits);
-[[nodiscard]] Image decode_png(Bytes bytes, const ImageInfo& info, const ImageLimits& limits);
+[[nodiscard]] Image decode_jpeg(Bytes bytes, const ImageInfo& info, const ImageLimits& limits,
+                                const ImageTarget& target);
+[[nodiscard]] Image decode_png(Bytes bytes, const ImageInfo& info, const ImageLimits& limits,
+                               const ImageTarget& target);
 [[nodiscard]] Image decode_webp(Bytes bytes, const ImageInfo& info, const ImageLimits& limits);
 [[nodiscard]] Image decode_bmp(Bytes bytes, const ImageInfo& info, const ImageLimits& limits);
 

@@ -8,6 +8,7 @@
 #include "engine/image/headers.h"
 #include "engine/image/jpeg_reader.h"
 #include "engine/image/upright.h"
+#include "kernels/math/ycc420.h"
 
 namespace face::image {
 namespace {
@@ -40,7 +41,8 @@ void cmyk_to_rgb(const uint8_t* cmyk, uint8_t* rgb, int width) {
 /// Gives the reader places for rows, and turns what it filled into upright RGB.
 class RowTarget {
  public:
-  RowTarget(const ImageInfo& info, bool cmyk) : rows_(info), width_(info.width) {
+  RowTarget(const ImageInfo& info, bool cmyk, const ImageTarget& target)
+      : rows_(info, target.memory), width_(info.width) {
     if (!cmyk) return;
     cmyk_.reset(new (std::nothrow) uint8_t[size_t(4) * width_ * kStripRows]);
     if (!cmyk_) throw Error(ErrorKind::kBusy, "out of memory for a JPEG");
@@ -60,28 +62,54 @@ class RowTarget {
   std::unique_ptr<uint8_t[]> cmyk_;
 };
 
+/// Planes, one row of whole blocks of 16 x 16 pixels after the other.
+Image read_planes(JpegReader& reader, const ImageInfo& info, const ImageLimits& limits,
+                  const ImageTarget& target) {
+  constexpr int kRows = JpegReader::kPlaneRows;
+  Image image = Image::planes(info, target.memory);
+  const Ycc420 planes = ycc420(image.view());
+  uint8_t* luma = image.data();
+  uint8_t* cb = luma + (planes.cb - planes.luma);
+  uint8_t* cr = luma + (planes.cr - planes.luma);
+  for (int y = 0; y < info.height; y += kRows) {
+    uint8_t* rows[2 * kRows];
+    for (int i = 0; i < kRows; ++i) rows[i] = luma + planes.stride * (y + i);
+    for (int i = 0; i < kRows / 2; ++i) {
+      const size_t at = planes.stride / 2 * (y / 2 + i);
+      rows[kRows + i] = cb + at;
+      rows[kRows * 3 / 2 + i] = cr + at;
+    }
+    if (!reader.read_planes(rows, rows + kRows, rows + kRows * 3 / 2)) fail(reader, info, limits);
+  }
+  if (!reader.finish()) fail(reader, info, limits);
+  return image;
+}
+
 }  // namespace
 
-Image decode_jpeg(Bytes bytes, const ImageInfo& info, const ImageLimits& limits) {
+Image decode_jpeg(Bytes bytes, const ImageInfo& info, const ImageLimits& limits,
+                  const ImageTarget& target) {
   JpegReader reader(bytes, limits, info.decode_bytes);
-  if (!reader.start()) fail(reader, info, limits);
+  const bool planes = target.planes && ycc420_bytes(info.width, info.height) <= rgb_bytes(info);
+  if (!reader.start(planes)) fail(reader, info, limits);
   if (reader.width() != info.width || reader.height() != info.height) {
     bad_image("JPEG", "two sizes in one file");
   }
-  RowTarget target(info, reader.is_cmyk());
+  if (reader.gives_planes()) return read_planes(reader, info, limits, target);
+  RowTarget out(info, reader.is_cmyk(), target);
   for (int y = 0; y < info.height;) {
     const int wanted = std::min(kStripRows, info.height - y);
     uint8_t* rows[kStripRows];
-    for (int i = 0; i < wanted; ++i) rows[i] = target.place(y, i);
+    for (int i = 0; i < wanted; ++i) rows[i] = out.place(y, i);
     int done = 0;
     while (done < wanted) {
       if (!reader.read(rows + done, wanted - done, done)) fail(reader, info, limits);
     }
-    target.commit(y, wanted);
+    out.commit(y, wanted);
     y += wanted;
   }
   if (!reader.finish()) fail(reader, info, limits);
-  return target.take();
+  return out.take();
 }
 
 }  // namespace face::image

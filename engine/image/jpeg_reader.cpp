@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "kernels/math/ycc420.h"
+
 namespace face::image {
 
 JpegReader::JpegReader(Bytes bytes, const ImageLimits& limits, size_t memory)
@@ -49,7 +51,17 @@ void JpegReader::on_progress(j_common_ptr state) {
   if (reader.deadline_.passed()) reader.stop(Failure::kTime);
 }
 
-bool JpegReader::start() {
+/// As ycc420.h knows how to read it.
+bool JpegReader::is_ycc420() const {
+  if (state_.num_components != 3 || state_.jpeg_color_space != JCS_YCbCr) return false;
+  for (int i = 0; i < 3; ++i) {
+    const jpeg_component_info& c = state_.comp_info[i];
+    if (c.h_samp_factor != (i == 0 ? 2 : 1) || c.v_samp_factor != c.h_samp_factor) return false;
+  }
+  return state_.image_width >= unsigned(kYcc420MinWidth);
+}
+
+bool JpegReader::start(bool planes) {
   if (setjmp(jump_) != 0) return false;
   jpeg_create_decompress(&state_);
   state_.client_data = this;
@@ -58,6 +70,10 @@ bool JpegReader::start() {
   jpeg_mem_src(&state_, bytes_.data(), static_cast<unsigned long>(bytes_.size()));
   jpeg_read_header(&state_, TRUE);
   state_.out_color_space = state_.num_components == 4 ? JCS_CMYK : JCS_RGB;
+  if (planes && is_ycc420()) {
+    state_.out_color_space = JCS_YCbCr;
+    state_.raw_data_out = TRUE;
+  }
   jpeg_start_decompress(&state_);
   return true;
 }
@@ -67,6 +83,13 @@ bool JpegReader::read(uint8_t** rows, int count, int& done) {
   const JDIMENSION got = jpeg_read_scanlines(&state_, rows, static_cast<JDIMENSION>(count));
   if (got == 0) stop(Failure::kBroken);  // a source that never suspends gives rows or an error
   done += static_cast<int>(got);
+  return true;
+}
+
+bool JpegReader::read_planes(uint8_t** luma, uint8_t** cb, uint8_t** cr) {
+  if (setjmp(jump_) != 0) return false;
+  JSAMPARRAY planes[] = {luma, cb, cr};
+  if (jpeg_read_raw_data(&state_, planes, kPlaneRows) == 0) stop(Failure::kBroken);
   return true;
 }
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 // engine/image/jpeg_reader.h - libjpeg-turbo with its errors caught: every call that may longjmp
 // sits in a function of its own whose frame holds no C++ object.
-//
-// A reader of YCbCr 4:2:0 planes, for a device that converts and resizes itself, would be a second
-// pair start_planes()/read_planes() here (raw_data_out, jpeg_read_raw_data) beside start()/read().
 #pragma once
 
 // clang-format off
@@ -21,6 +18,7 @@ namespace face::image {
 /// One JPEG being read. Not copyable or movable: libjpeg keeps pointers into it.
 class JpegReader {
  public:
+  static constexpr int kPlaneRows = 16;
   enum class Failure { kNone, kBroken, kScans, kWarnings, kTime, kMemory };
 
   /// `memory` bounds what libjpeg keeps for a picture of several scans.
@@ -32,21 +30,26 @@ class JpegReader {
   // Each step returns false on failure; then failure() and message() say why, and only the
   // destructor may follow.
 
-  /// Reads up to the first scan and chooses RGB output, or CMYK for four components.
-  bool start();
+  /// Reads up to the first scan and chooses RGB output, or CMYK for four components; with `planes`,
+  /// the planes of a picture in YCbCr 4:2:0.
+  bool start(bool planes);
   /// Fills up to `count` rows, at least one; the number is added to `done`.
   bool read(uint8_t** rows, int count, int& done);
+  /// Fills kPlaneRows rows of luma and half as many of Cb and Cr, each as wide as the plane.
+  bool read_planes(uint8_t** luma, uint8_t** cb, uint8_t** cr);
   /// Reads to the end marker.
   bool finish();
 
   [[nodiscard]] int width() const { return static_cast<int>(state_.output_width); }
   [[nodiscard]] int height() const { return static_cast<int>(state_.output_height); }
   [[nodiscard]] bool is_cmyk() const { return state_.out_color_space == JCS_CMYK; }
+  [[nodiscard]] bool gives_planes() const { return state_.raw_data_out != FALSE; }
   [[nodiscard]] Failure failure() const { return failure_; }
   /// The library's sentence, with the row it had reached.
   [[nodiscard]] std::string message() const;
 
  private:
+  [[nodiscard]] bool is_ycc420() const;
   static void on_error(j_common_ptr state);
   static void on_message(j_common_ptr state, int level);
   static void on_output(j_common_ptr) {}

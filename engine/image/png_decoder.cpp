@@ -14,9 +14,11 @@ namespace {
 
 class PngDecoder {
  public:
-  PngDecoder(Bytes bytes, const ImageInfo& info, const ImageLimits& limits)
+  PngDecoder(Bytes bytes, const ImageInfo& info, const ImageLimits& limits,
+             const ImageTarget& target)
       : info_(info),
         limits_(limits),
+        target_(target),
         reader_(bytes, info.decode_bytes - rgb_bytes(info)),
         deadline_(limits.deadline) {}
 
@@ -32,7 +34,7 @@ class PngDecoder {
 
  private:
   Image read_rows() {
-    UprightRows rows(info_);
+    UprightRows rows(info_, target_.memory);
     for (int y = 0; y < info_.height; y += kStripRows) {
       const int count = std::min(kStripRows, info_.height - y);
       for (int i = 0; i < count; ++i) require(reader_.read(rows.row(y + i)), y + i);
@@ -66,14 +68,16 @@ class PngDecoder {
 
   const ImageInfo& info_;
   const ImageLimits& limits_;
+  const ImageTarget& target_;
   PngReader reader_;
   const Deadline deadline_;
 };
 
 }  // namespace
 
-Image decode_png(Bytes bytes, const ImageInfo& info, const ImageLimits& limits) {
-  return PngDecoder(bytes, info, limits).run();
+Image decode_png(Bytes bytes, const ImageInfo& info, const ImageLimits& limits,
+                 const ImageTarget& target) {
+  return PngDecoder(bytes, info, limits, target).run();
 }
 
 }  // namespace face::image

@@ -12,13 +12,6 @@
 
 namespace face {
 
-Image::Image(int width, int height)
-    : width_(width),
-      height_(height),
-      pixels_(new (std::nothrow) uint8_t[size_t(3) * width * height]) {
-  if (!pixels_) throw Error(ErrorKind::kBusy, "out of memory for a picture");
-}
-
 namespace image {
 namespace {
 
@@ -57,11 +50,12 @@ size_t upright_extra_bytes(const ImageInfo& info) {
   return turns(info.orientation) ? size_t(3) * info.width * kStripRows : 0;
 }
 
-UprightRows::UprightRows(const ImageInfo& info)
+UprightRows::UprightRows(const ImageInfo& info, const std::shared_ptr<PixelMemory>& memory)
     : width_(info.width),
       height_(info.height),
       orientation_(info.orientation),
-      image_(turns(orientation_) ? Image(height_, width_) : Image(width_, height_)) {
+      image_(turns(orientation_) ? Image(height_, width_, memory)
+                                 : Image(width_, height_, memory)) {
   if (!turns(orientation_)) return;
   strip_.reset(new (std::nothrow) uint8_t[upright_extra_bytes(info)]);
   if (!strip_) throw Error(ErrorKind::kBusy, "out of memory for a picture");

@@ -19,7 +19,7 @@ constexpr int kStripRows = 32;
 class UprightRows {
  public:
   /// For a stored picture of info.width x info.height. Errors: kBusy - out of memory.
-  explicit UprightRows(const ImageInfo& info);
+  explicit UprightRows(const ImageInfo& info, const std::shared_ptr<PixelMemory>& memory = nullptr);
 
   /// Where stored row `y` belongs, 3 * width bytes. REQUIRES: y < committed rows + kStripRows.
   [[nodiscard]] uint8_t* row(int y);

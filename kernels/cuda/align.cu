@@ -27,7 +27,10 @@ __global__ void __launch_bounds__(kThreads)
   if (pixel >= size * size) return;
   Affine to_image;
   for (int i = 0; i < 6; ++i) to_image.m[i] = map[i];
-  const Rgb rgb = warp_pixel(face.image, to_image, pixel / size, pixel % size);
+  const int y = pixel / size, x = pixel % size;
+  const Rgb rgb = face.image.format == PixelFormat::kRgb
+                      ? warp_pixel(face.image, to_image, y, x)
+                      : warp_pixel(ycc420(face.image), to_image, y, x);
   const float v[8] = {normalise(rgb.r, normalisation),
                       normalise(rgb.g, normalisation),
                       normalise(rgb.b, normalisation),

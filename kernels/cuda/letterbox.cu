@@ -17,7 +17,10 @@ __global__ void __launch_bounds__(kThreads)
   const int pixel = static_cast<int>(blockIdx.x) * kThreads + threadIdx.x;
   if (pixel >= size * size) return;
   const LetterboxImage& source = images[blockIdx.y];
-  const Rgb rgb = letterbox_pixel(source.image, source.fit, pixel / size, pixel % size);
+  const int y = pixel / size, x = pixel % size;
+  const Rgb rgb = source.image.format == PixelFormat::kRgb
+                      ? letterbox_pixel(source.image, source.fit, y, x)
+                      : letterbox_pixel(ycc420(source.image), source.fit, y, x);
   const float v[8] = {normalise(rgb.r, normalisation),
                       normalise(rgb.g, normalisation),
                       normalise(rgb.b, normalisation),

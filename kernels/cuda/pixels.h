@@ -9,6 +9,7 @@
 #include "kernels/math/letterbox.h"
 #include "kernels/math/pixel.h"
 #include "kernels/math/types.h"
+#include "kernels/math/ycc420.h"
 
 namespace face::cuda {
 

@@ -87,22 +87,27 @@ FACE_HD int resize_vertical(int upper, int lower, const ResizeTap& tap) {
   return (((upper * tap.weight0) >> 16) + ((lower * tap.weight1) >> 16) + 2) >> 2;
 }
 
-/// Pixel of the resized picture at the crossing of two taps.
-FACE_HD Rgb resize_pixel(const ImageView& image, const ResizeTap& row, const ResizeTap& column) {
-  const uint8_t* p00 = pixel_at(image, row.index0, column.index0);
-  const uint8_t* p01 = pixel_at(image, row.index0, column.index1);
-  const uint8_t* p10 = pixel_at(image, row.index1, column.index0);
-  const uint8_t* p11 = pixel_at(image, row.index1, column.index1);
-  int v[3];
-  for (int c = 0; c < 3; ++c) {
-    v[c] = resize_vertical(resize_horizontal(p00[c], p01[c], column),
-                           resize_horizontal(p10[c], p11[c], column), row);
-  }
-  return {v[0], v[1], v[2]};
+/// A value between four neighbours: upper left and right, lower left and right.
+FACE_HD int resize_value(int a, int b, int c, int d, const ResizeTap& row,
+                         const ResizeTap& column) {
+  return resize_vertical(resize_horizontal(a, b, column), resize_horizontal(c, d, column), row);
+}
+
+/// Pixel of the resized picture at the crossing of two taps. Image: ImageView of RGB, or Ycc420.
+template <typename Image>
+FACE_HD Rgb resize_pixel(const Image& image, const ResizeTap& row, const ResizeTap& column) {
+  const Rgb a = rgb_at(image, row.index0, column.index0);
+  const Rgb b = rgb_at(image, row.index0, column.index1);
+  const Rgb c = rgb_at(image, row.index1, column.index0);
+  const Rgb d = rgb_at(image, row.index1, column.index1);
+  return {resize_value(a.r, b.r, c.r, d.r, row, column),
+          resize_value(a.g, b.g, c.g, d.g, row, column),
+          resize_value(a.b, b.b, c.b, d.b, row, column)};
 }
 
 /// Pixel (y, x) of the letterboxed square: the resized picture, black beyond it.
-FACE_HD Rgb letterbox_pixel(const ImageView& image, const Fit& fit, int y, int x) {
+template <typename Image>
+FACE_HD Rgb letterbox_pixel(const Image& image, const Fit& fit, int y, int x) {
   if (y >= fit.height || x >= fit.width) return {};
   return resize_pixel(image, resize_tap_y(y, fit.step_y, image.height),
                       resize_tap_x(x, fit.step_x, image.width));

@@ -8,13 +8,20 @@
 
 namespace face {
 
-/// A picture of 8-bit RGB, rows of `stride` bytes, not owned.
-/// Shape: (height, width, 3), interleaved. REQUIRES: stride >= 3 * width.
+enum class PixelFormat : uint8_t {
+  kRgb,     // (height, width, 3), interleaved
+  kYcc420,  // a JPEG's planes as stored: kernels/math/ycc420.h
+};
+
+/// A picture of 8-bit samples, not owned, rows of `stride` bytes; of planes those of luma.
+/// REQUIRES: kRgb - stride >= 3 * width, orientation 1.
 struct ImageView {
   const uint8_t* data = nullptr;
-  int width = 0;
+  int width = 0;  // upright
   int height = 0;
   size_t stride = 0;
+  PixelFormat format = PixelFormat::kRgb;
+  uint8_t orientation = 1;  // EXIF 1..8, from what is stored to upright
 };
 
 /// A point in pixels, x to the right, y down.

@@ -58,8 +58,9 @@ FACE_HD WarpPosition warp_position(const Affine& map, const WarpRow& row, int x)
   return warp_position(row, warp_fixed(map.m[0] * x), warp_fixed(map.m[3] * x));
 }
 
-/// Bilinear sample; pixels outside the picture are black.
-FACE_HD Rgb warp_sample(const ImageView& image, const WarpPosition& p) {
+/// Bilinear sample; pixels outside the picture are black. Image: ImageView of RGB, or Ycc420.
+template <typename Image>
+FACE_HD Rgb warp_sample(const Image& image, const WarpPosition& p) {
   const int weight[4] = {(32 - p.fraction_x) * (32 - p.fraction_y),
                          p.fraction_x * (32 - p.fraction_y), (32 - p.fraction_x) * p.fraction_y,
                          p.fraction_x * p.fraction_y};
@@ -67,14 +68,17 @@ FACE_HD Rgb warp_sample(const ImageView& image, const WarpPosition& p) {
   for (int i = 0; i < 4; ++i) {
     const int x = p.x + (i & 1), y = p.y + (i >> 1);
     if (x < 0 || y < 0 || x >= image.width || y >= image.height) continue;
-    const uint8_t* pixel = pixel_at(image, y, x);
-    for (int c = 0; c < 3; ++c) sum[c] += weight[i] * pixel[c];
+    const Rgb pixel = rgb_at(image, y, x);
+    sum[0] += weight[i] * pixel.r;
+    sum[1] += weight[i] * pixel.g;
+    sum[2] += weight[i] * pixel.b;
   }
   return {sum[0] >> 10, sum[1] >> 10, sum[2] >> 10};
 }
 
 /// Output pixel (y, x); `map` leads from the output to the picture (see crop_to_image()).
-FACE_HD Rgb warp_pixel(const ImageView& image, const Affine& map, int y, int x) {
+template <typename Image>
+FACE_HD Rgb warp_pixel(const Image& image, const Affine& map, int y, int x) {
   return warp_sample(image, warp_position(map, warp_row(map, y), x));
 }
 

@@ -133,19 +133,31 @@ TEST_F(CudaEngine, RealWeightsGiveTheFacesOfTheCpuPipeline) {
   PipelineOptions options{.det_sizes = {160}, .max_batch = 2, .max_faces_chunk = 2};
   test::ReferenceBackend reference;
   const auto cpu = make_cpu_pipeline(reference, pack, options);
-  const Image photo = test::read_photo(test::shared_dir() / "images/yifei.jpg");
+  const auto path = test::shared_dir() / "images/yifei.jpg";
+  const Image photo = test::read_photo(path);
   const std::vector<ImageView> images{photo.view()};
   const auto want = cpu->run(images, nullptr)[0];
   ASSERT_FALSE(want.empty());
-  const auto gpu = make_cuda_backend(0)->pipeline(pack, options);
+  const auto backend = make_cuda_backend(0);
+  const auto gpu = backend->pipeline(pack, options);
   EXPECT_EQ(gpu->precision(), Precision::kFp16);
   test::Deviation seen;
-  test::compare_faces({"yifei.jpg", want}, gpu->run(images, nullptr)[0], test::kAgreementHalf,
-                      seen);
+  const auto found = gpu->run(images, nullptr)[0];
+  test::compare_faces({"yifei.jpg", want}, found, test::kAgreementHalf, seen);
   EXPECT_GE(seen.faces, 1);
   EXPECT_GE(seen.cosine, 0.999f) << "fp16 against double, the same pixels";
   std::printf("faces %d, worst IoU %.4f, score %.5f, cosine %.6f\n", seen.faces, seen.iou,
               seen.score, seen.cosine);
+
+  const Image planes = test::read_photo(path, backend->image_target());
+  ASSERT_EQ(planes.view().format, PixelFormat::kYcc420);
+  const auto of_planes = gpu->run(std::vector{planes.view()}, nullptr)[0];
+  ASSERT_EQ(of_planes.size(), found.size());
+  for (size_t f = 0; f < found.size(); ++f) {
+    EXPECT_EQ(of_planes[f].detection.x1, found[f].detection.x1);
+    EXPECT_EQ(of_planes[f].detection.score, found[f].detection.score);
+    EXPECT_EQ(of_planes[f].embedding, found[f].embedding) << "the same pixels";
+  }
 }
 
 }  // namespace

@@ -104,6 +104,47 @@ TEST_F(EmulatedFaceEngine, AllDevicesAnswerFromAnyThread) {
   EXPECT_EQ(cuda::emu::allocated(), engine.pipelines().memory_bytes()) << "constant under load";
 }
 
+TEST_F(EmulatedFaceEngine, ACrowdCostsTimeNotMemory) {
+  EngineOptions crowd = options("cuda", 1);
+  crowd.pipeline.det_sizes = {160};
+  crowd.pipeline.score_threshold = 0.f;
+  crowd.pipeline.nms_iou = 1.f;  // every anchor is a face
+  const test::Noise a(160, 160, 1), b(30, 30, 2);
+  const std::vector<ImageView> images{b.view(), a.view()};
+  std::vector<std::vector<Face>> wanted;
+  for (const int chunk : {64, 7}) {
+    crowd.pipeline.max_faces_chunk = chunk;
+    FaceEngine engine(test::tiny_pack(), crowd);
+    const size_t memory = engine.pipelines().memory_bytes();
+    const auto found = engine.run(images);
+    EXPECT_EQ(cuda::emu::allocated(), memory);
+    ASSERT_EQ(found[1].size(), 800u);
+    if (wanted.empty()) wanted = found;
+    for (size_t i = 0; i < 2; ++i)
+      for (size_t f = 0; f < found[i].size(); ++f) {
+        EXPECT_EQ(found[i][f].detection.x1, wanted[i][f].detection.x1);
+        ASSERT_EQ(found[i][f].embedding.size(), 8u);
+        for (size_t v = 0; v < 8; ++v)
+          EXPECT_NEAR(found[i][f].embedding[v], wanted[i][f].embedding[v], 1e-2)
+              << "chunk " << chunk << " face " << f;
+      }
+  }
+}
+
+TEST_F(EmulatedFaceEngine, PicturesAreDecodedForTheDevice) {
+  const FaceEngine engine(test::tiny_pack(), options("cuda", 1));
+  const ImageTarget target = engine.image_target();
+  EXPECT_TRUE(target.planes);
+  ASSERT_NE(target.memory, nullptr);
+  uint8_t* pixels = target.memory->allocate(100);
+  cudaPointerAttributes attributes{};
+  ASSERT_EQ(cudaPointerGetAttributes(&attributes, pixels), cudaSuccess);
+  EXPECT_EQ(attributes.type, cudaMemoryTypeHost);
+  target.memory->free(pixels);
+  EXPECT_FALSE(make_backend("cpu")->image_target().planes);
+  EXPECT_EQ(make_backend("cpu")->image_target().memory, nullptr);
+}
+
 TEST_F(EmulatedFaceEngine, WhichDevicesAWordMeans) {
   EXPECT_EQ(runs_at_once(options("cpu", 3)), 1);
   EXPECT_EQ(runs_at_once(options("cuda", 3)), 3);

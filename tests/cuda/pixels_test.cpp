@@ -29,6 +29,28 @@ class Pixels : public OnDevice {
     for (uint8_t& b : bytes) b = static_cast<uint8_t>(random_());
     return {device(bytes), width, height, stride};
   }
+  /// Planes of noise.
+  ImageView planes(int stored_width, int stored_height, uint8_t orientation) {
+    std::vector<uint8_t> bytes(ycc420_bytes(stored_width, stored_height));
+    for (uint8_t& b : bytes) b = static_cast<uint8_t>(random_());
+    const bool turned = orientation >= 5;
+    return {device(bytes),
+            turned ? stored_height : stored_width,
+            turned ? stored_width : stored_height,
+            ycc420_padded(stored_width),
+            PixelFormat::kYcc420,
+            orientation};
+  }
+  /// What planes are as RGB.
+  ImageView rgb_of(const ImageView& image) {
+    std::vector<uint8_t> bytes;
+    for (int y = 0; y < image.height; ++y)
+      for (int x = 0; x < image.width; ++x) {
+        const Rgb p = rgb_at(ycc420(image), y, x);
+        for (const int v : {p.r, p.g, p.b}) bytes.push_back(static_cast<uint8_t>(v));
+      }
+    return {device(bytes), image.width, image.height, size_t(3) * image.width};
+  }
   /// Holds (size, size, 8) of T against a twin's (3, size, size), to the bit.
   static void expect_same(const void* found, const std::vector<float>& twin, int size,
                           ElementType type) {
@@ -96,6 +118,41 @@ TEST_F(Pixels, AlignedFacesAreTheTwinToTheBit) {
       twin.run(faces[i].image, faces[i].landmarks, kNormalisation, {want.data(), kSize, kSize});
       expect_same(out + i * square * 8, want, kSize, ElementType::kHalf);
     }
+  }
+}
+
+TEST_F(Pixels, PlanesGiveThePixelsOfTheirRgb) {
+  constexpr int kSize = 64;
+  std::vector<LetterboxImage> images;
+  std::vector<AlignFace> faces;
+  std::vector<ImageView> pictures;
+  for (uint8_t orientation = 1; orientation <= 8; ++orientation) {
+    const ImageView p = planes(90 + orientation, 61 + orientation / 2, orientation);
+    pictures.push_back(rgb_of(p));
+    images.push_back({p, fit_letterbox(p.height, p.width, kSize)});
+    const auto x = static_cast<float>(orientation);
+    faces.push_back({p, {{20 + x, 20}, {50, 22}, {35, 32}, {22, 45}, {48, 44 + x}}});
+  }
+  const size_t square = size_t(kSize) * kSize;
+  uint16_t* letterboxed = poisoned<uint16_t>(images.size() * square * 8);
+  uint16_t* aligned = poisoned<uint16_t>(images.size() * square * 8);
+  const int count = static_cast<int>(images.size());
+  ASSERT_EQ(letterbox(device(images), count, kSize, kNormalisation, letterboxed, ElementType::kHalf,
+                      nullptr),
+            cudaSuccess);
+  ASSERT_EQ(
+      align(device(faces), count, kSize, kNormalisation, aligned, ElementType::kHalf, nullptr),
+      cudaSuccess);
+  ASSERT_EQ(fault(), "no error");
+  cpu::Letterbox letterbox_twin(kSize);
+  cpu::Align align_twin(kSize);
+  for (size_t i = 0; i < images.size(); ++i) {
+    SCOPED_TRACE(i + 1);
+    std::vector<float> want(3 * square);
+    letterbox_twin.run(pictures[i], kNormalisation, {want.data(), kSize, kSize});
+    expect_same(letterboxed + i * square * 8, want, kSize, ElementType::kHalf);
+    align_twin.run(pictures[i], faces[i].landmarks, kNormalisation, {want.data(), kSize, kSize});
+    expect_same(aligned + i * square * 8, want, kSize, ElementType::kHalf);
   }
 }
 

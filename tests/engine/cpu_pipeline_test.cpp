@@ -284,6 +284,9 @@ TEST_F(CpuPipelineTest, BatchesAndPicturesOutOfRangeAreNamed) {
   const Photo photo(64, 64, {});
   EXPECT_THAT(error_of(std::vector(4, photo.view())), HasSubstr("4 images, max_batch is 3"));
   EXPECT_THAT(error_of({photo.view(), {}}), HasSubstr("image 1 of the batch is empty"));
+  ImageView planes = photo.view();
+  planes.format = PixelFormat::kYcc420;
+  EXPECT_THAT(error_of({photo.view(), planes}), HasSubstr("image 1 of the batch is not RGB"));
   pack->has_detector = false;
   EXPECT_THAT(error_of({}), HasSubstr("test.fwp: holds no detector"));
 }

@@ -13,8 +13,9 @@
 
 namespace face::test {
 
-inline Image decode_all(const FileBytes& file, const ImageLimits& limits = {}) {
-  return decode_image(file, probe_image(file, limits), limits);
+inline Image decode_all(const FileBytes& file, const ImageLimits& limits = {},
+                        const ImageTarget& target = {}) {
+  return decode_image(file, probe_image(file, limits), limits, target);
 }
 
 /// Every channel within `tolerance` of `expected`.

@@ -63,7 +63,8 @@ void refuse(Verdict& verdict, const Error& error) {
   verdict.kind = refusal ? Verdict::Kind::kRefused : Verdict::Kind::kFault;
 }
 
-Verdict decode(const std::vector<uint8_t>& bytes, const ImageLimits& limits) {
+Verdict decode(const std::vector<uint8_t>& bytes, const ImageLimits& limits,
+               const ImageTarget& target) {
   constexpr double kMb = 1 << 20;
   Verdict verdict;
   const double start = cpu_ms();
@@ -71,7 +72,7 @@ Verdict decode(const std::vector<uint8_t>& bytes, const ImageLimits& limits) {
   try {
     const ImageInfo info = probe_image(bytes, limits);
     verdict.ticket_mb = static_cast<double>(info.decode_bytes) / kMb;
-    const Image image = decode_image(bytes, info, limits);
+    const Image image = decode_image(bytes, info, limits, target);
     verdict.kind = Verdict::Kind::kDecoded;
     verdict.text = std::to_string(image.width()) + " x " + std::to_string(image.height());
   } catch (const Error& error) {
@@ -127,7 +128,7 @@ CorpusResult run_corpus(const CorpusOptions& options) {
   CorpusResult result;
   const ImageLimits limits{.deadline = options.deadline};
   for (const Row& row : read_rows(options.folder / "SOURCES.tsv")) {
-    const Verdict verdict = decode(read_file(options.folder / row.path), limits);
+    const Verdict verdict = decode(read_file(options.folder / row.path), limits, options.target);
     add(result, row, verdict);
     const std::string fault = judge(row, verdict, options);
     if (!fault.empty()) result.faults.push_back(fault + ": " + line(row, verdict));

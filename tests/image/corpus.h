@@ -16,7 +16,8 @@ struct CorpusOptions {
   double max_cpu_ms = 300;
   double max_extra_mb = 64;                                     // beyond the ticket
   std::chrono::milliseconds deadline = ImageLimits{}.deadline;  // of the decoders, wall time
-  bool verbose = false;                                         // a line per file
+  ImageTarget target = {};
+  bool verbose = false;  // a line per file
 };
 
 struct CorpusResult {

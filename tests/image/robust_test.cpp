@@ -13,6 +13,7 @@ namespace {
 struct NamedFile {
   const char* name;
   FileBytes bytes;
+  ImageTarget target = {};
 };
 
 /// One of each decoder's paths, at sizes where rows, strips and second buffers all matter.
@@ -25,6 +26,10 @@ std::vector<NamedFile> files(int width, int height) {
       {"jpeg", encode_jpeg(p, {.h = 2, .v = 2})},
       {"jpeg_progressive_turned",
        encode_jpeg(p, {.h = 2, .v = 2, .progressive = true, .exif = turned})},
+      {"jpeg_planes", encode_jpeg(p, {.h = 2, .v = 2}), {.planes = true, .memory = nullptr}},
+      {"jpeg_progressive_turned_planes",
+       encode_jpeg(p, {.h = 2, .v = 2, .progressive = true, .exif = turned}),
+       {.planes = true, .memory = nullptr}},
       {"jpeg_ycck", encode_jpeg(p, {.colour = JpegOptions::Colour::kYcck, .exif = turned})},
       {"png", encode_png(p)},
       {"png_interlaced_turned", encode_png(p, {.interlaced = true, .exif = turned})},
@@ -40,10 +45,11 @@ std::vector<NamedFile> files(int width, int height) {
 
 TEST(Truncation, CutAnywhereIsRefused) {
   for (const NamedFile& file : files(48, 40)) {
-    ASSERT_NO_THROW((void)decode_all(file.bytes)) << file.name;
+    ASSERT_NO_THROW((void)decode_all(file.bytes, {}, file.target)) << file.name;
     for (size_t n = 0; n < file.bytes.size(); ++n) {
       const FileBytes cut(file.bytes.begin(), file.bytes.begin() + static_cast<ptrdiff_t>(n));
-      EXPECT_TRUE(fails([&] { (void)decode_all(cut); }, ErrorKind::kBadImage, "Invalid "))
+      EXPECT_TRUE(
+          fails([&] { (void)decode_all(cut, {}, file.target); }, ErrorKind::kBadImage, "Invalid "))
           << file.name << " cut to " << n << " of " << file.bytes.size();
     }
   }
@@ -55,7 +61,7 @@ TEST(Corruption, FlippedBytesGiveAVerdict) {
       FileBytes changed = file.bytes;
       changed[n] = static_cast<uint8_t>(changed[n] ^ (1 + n % 255));
       try {
-        (void)decode_all(changed);
+        (void)decode_all(changed, {}, file.target);
       } catch (const Error& error) {
         EXPECT_TRUE(error.kind() == ErrorKind::kBadImage || error.kind() == ErrorKind::kTooLarge ||
                     error.kind() == ErrorKind::kUnsupportedFormat)
@@ -70,7 +76,7 @@ TEST(Memory, TicketCoversEverything) {
     for (const NamedFile& file : files(w, h)) {
       const ImageInfo info = probe_image(file.bytes, {});
       heap_start();
-      (void)decode_image(file.bytes, info, {});
+      (void)decode_image(file.bytes, info, {}, file.target);
       const HeapUse use = heap_stop();
       EXPECT_LE(use.peak, static_cast<ptrdiff_t>(info.decode_bytes))
           << file.name << " " << w << " x " << h;
@@ -82,13 +88,13 @@ TEST(Memory, TicketCoversEverything) {
 /// What decoding with a failing allocation came to.
 enum class Outcome { kDecoded, kBusy, kOther };
 
-Outcome decode_failing_at(const FileBytes& file, size_t n, HeapUse& use) {
-  const ImageInfo info = probe_image(file, {});
+Outcome decode_failing_at(const NamedFile& file, size_t n, HeapUse& use) {
+  const ImageInfo info = probe_image(file.bytes, {});
   Outcome outcome = Outcome::kDecoded;
   heap_start();
   heap_fail_at(n);
   try {
-    (void)decode_image(file, info, {});
+    (void)decode_image(file.bytes, info, {}, file.target);
   } catch (const Error& error) {
     outcome = error.kind() == ErrorKind::kBusy ? Outcome::kBusy : Outcome::kOther;
   }
@@ -106,7 +112,7 @@ TEST(Memory, FailedAllocationIsBusyAndLeaksNothing) {
     size_t n = 1, busy = 0;
     for (; n < 1000; ++n) {
       HeapUse use;
-      const Outcome outcome = decode_failing_at(file.bytes, n, use);
+      const Outcome outcome = decode_failing_at(file, n, use);
       EXPECT_EQ(use.live, 0) << file.name << ": leak after failing allocation " << n;
       if (outcome == Outcome::kDecoded && use.allocations < n) break;
       EXPECT_NE(outcome, Outcome::kOther) << file.name << ": allocation " << n;

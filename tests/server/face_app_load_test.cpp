@@ -94,6 +94,17 @@ TEST(FaceApp, ADeviceThatSeveralInstancesLoseIsReportedOnce) {
   EXPECT_EQ(worker->fatal_reports, 1);
 }
 
+TEST(FaceApp, PicturesAreDecodedAsTheEngineWantsThem) {
+  for (const bool planes : {false, true}) {
+    Worker worker({}, /*load_now=*/false);
+    worker.control->info.image_target.planes = planes;
+    worker.load();
+    EXPECT_EQ(worker.ask(post_picture("/detect", "file", "PIC 64 48")).status, 200);
+    EXPECT_EQ(worker.control->planes(), planes ? 1 : 0);
+    EXPECT_EQ(worker.metric("face_decode_budget_free_bytes"), size_t{512} << 20);
+  }
+}
+
 TEST(FaceApp, OnePicturesFailureIsNotItsNeighbours) {
   Worker worker;
   worker.control->fail_width(3);

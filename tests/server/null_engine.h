@@ -64,6 +64,11 @@ class NullControl {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return batches_.size() >= count; });
   }
+  /// Pictures that came as planes.
+  int planes() {
+    const std::lock_guard lock(mutex_);
+    return planes_;
+  }
   /// Pictures of each run so far.
   std::vector<size_t> batches() {
     const std::lock_guard lock(mutex_);
@@ -78,6 +83,7 @@ class NullControl {
     if (std::exchange(fail_, false) || lost_) throw Error(failure_, "asked to fail");
     std::vector<std::vector<Face>> faces;
     for (const ImageView& image : images) {
+      planes_ += image.format == PixelFormat::kYcc420 ? 1 : 0;
       if (image.width == bad_width_) throw Error(ErrorKind::kInternal, "non-finite output");
       faces.push_back({make_face(image)});
     }
@@ -110,6 +116,7 @@ class NullControl {
   bool lost_ = false;
   bool nan_ = false;
   int bad_width_ = -1;
+  int planes_ = 0;
   ErrorKind failure_ = ErrorKind::kInternal;
 };
 
@@ -141,8 +148,9 @@ inline PictureDecoder null_decoder() {
     info.decode_bytes = size_t(3) * size_t(info.width) * size_t(info.height);
     return info;
   };
-  decoder.decode = [](std::span<const uint8_t>, const ImageInfo& info) {
-    Image image(info.width, info.height);
+  decoder.decode = [](std::span<const uint8_t>, const ImageInfo& info, const ImageTarget& target) {
+    Image image = target.planes ? Image::planes(info, target.memory)
+                                : Image(info.width, info.height, target.memory);
     std::memset(image.data(), 0, image.size_bytes());
     return image;
   };

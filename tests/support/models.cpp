@@ -30,12 +30,12 @@ std::shared_ptr<const Pack> convert_shared(const std::string& detector,
   return pack;
 }
 
-Image read_photo(const std::filesystem::path& path) {
+Image read_photo(const std::filesystem::path& path, const ImageTarget& target) {
   std::ifstream file(path, std::ios::binary);
   const std::vector<char> text{std::istreambuf_iterator<char>(file), {}};
   const std::span bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   const ImageLimits limits;
-  return decode_image(bytes, probe_image(bytes, limits), limits);
+  return decode_image(bytes, probe_image(bytes, limits), limits, target);
 }
 
 }  // namespace face::test

@@ -16,7 +16,7 @@ namespace face::test {
 [[nodiscard]] std::shared_ptr<const Pack> convert_shared(const std::string& detector,
                                                          const std::string& recogniser);
 
-/// Decodes a picture as the worker would.
-[[nodiscard]] Image read_photo(const std::filesystem::path& path);
+/// Decodes a picture as the worker would for a device that takes `target`.
+[[nodiscard]] Image read_photo(const std::filesystem::path& path, const ImageTarget& target = {});
 
 }  // namespace face::test

@@ -312,6 +312,15 @@ cudaError_t cudaFreeHost(void* p) {
   return release(runtime().host, p);
 }
 
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* p) {
+  return call(__func__, [&] {
+    attributes->type = inside(runtime().host, p, 1)     ? cudaMemoryTypeHost
+                       : inside(runtime().device, p, 1) ? cudaMemoryTypeDevice
+                                                        : cudaMemoryTypeUnregistered;
+    return cudaSuccess;
+  });
+}
+
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   {
