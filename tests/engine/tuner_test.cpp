@@ -66,37 +66,41 @@ class TunerTest : public testing::Test {
 };
 
 TEST_F(TunerTest, OnlyFastCandidatesSeeTheWholeProblem) {
-  const auto timings = time(200, {pretender("slow", 60, slow_), pretender("fast", 10, fast_),
-                                  pretender("near", 10, near_)});
-  ASSERT_EQ(timings.size(), 3u);
-  EXPECT_EQ(timings[0].name, "slow");
-  EXPECT_EQ(timings[2].name, "near");
+  const std::vector<Candidate> candidates = {
+      pretender("slow", 400, slow_), pretender("fast", 100, fast_), pretender("near", 100, near_)};
+  // A machine that is busy elsewhere can make one of two equals lose a heat, not time after time.
+  for (int channels = 200; channels < 210 && fast_.tallest < 640; ++channels) {
+    const auto timings = time(channels, candidates);
+    ASSERT_EQ(timings.size(), 3u);
+    EXPECT_EQ(timings[0].name, "slow");
+    EXPECT_EQ(timings[2].name, "near");
+    for (const Timing& t : timings) EXPECT_TRUE(std::isfinite(t.milliseconds)) << t.name;
+    EXPECT_GT(timings[0].milliseconds, timings[1].milliseconds);
+    EXPECT_NE(choose({timings}, 1 << 20)[0], 0u);
+  }
   EXPECT_EQ(slow_.largest_batch, 1);
   EXPECT_LT(slow_.tallest, 640);
   EXPECT_EQ(fast_.largest_batch, 2);
   EXPECT_EQ(fast_.tallest, 640);
   EXPECT_EQ(near_.tallest, 640);
-  for (const Timing& t : timings) EXPECT_TRUE(std::isfinite(t.milliseconds)) << t.name;
-  EXPECT_GT(timings[0].milliseconds, timings[1].milliseconds);
-  EXPECT_NE(choose({timings}, 1 << 20)[0], 0u);
 }
 
 TEST_F(TunerTest, KnownProblemsAreNotTimedAgain) {
   const std::vector<Candidate> candidates = {pretender("one", 1, fast_),
                                              pretender("two", 1, near_)};
-  const auto first = time(201, candidates);
+  const auto first = time(211, candidates);
   const int runs = fast_.runs;
   EXPECT_GT(runs, 0);
-  const auto second = time(201, candidates);
+  const auto second = time(211, candidates);
   EXPECT_EQ(fast_.runs, runs);
   EXPECT_EQ(second[0].milliseconds, first[0].milliseconds);
 }
 
 TEST_F(TunerTest, TheOnlyCandidateIsNotTried) {
-  const auto timings = time(202, {pretender("only", 1, fast_)});
+  const auto timings = time(212, {pretender("only", 1, fast_)});
   ASSERT_EQ(timings.size(), 1u);
   EXPECT_EQ(timings[0].name, "only");
-  EXPECT_EQ(timings[0].weight_bytes, size_t(202) * 202 * 9 * 4);
+  EXPECT_EQ(timings[0].weight_bytes, size_t(212) * 212 * 9 * 4);
   EXPECT_EQ(fast_.runs, 0);
 }
 
@@ -106,7 +110,7 @@ TEST_F(TunerTest, WhatCannotComputeTheProblemIsLeftOut) {
                              if (p.desc.out_height == 640) return nullptr;
                              return pretender("", 1, slow_).make(p);
                            }};
-  const auto timings = time(203, {refuses, gives_up, pretender("works", 1, fast_)});
+  const auto timings = time(213, {refuses, gives_up, pretender("works", 1, fast_)});
   ASSERT_EQ(timings.size(), 1u);
   EXPECT_EQ(timings[0].name, "works");
 }
@@ -114,7 +118,7 @@ TEST_F(TunerTest, WhatCannotComputeTheProblemIsLeftOut) {
 TEST_F(TunerTest, ErrorsOfMakingReachTheCaller) {
   const Candidate throws{
       "throws", [](const ConvProblem&) -> std::unique_ptr<Layer> { throw std::bad_alloc(); }};
-  EXPECT_THROW(time(204, {pretender("one", 1, fast_), throws}), std::bad_alloc);
+  EXPECT_THROW(time(214, {pretender("one", 1, fast_), throws}), std::bad_alloc);
 }
 
 }  // namespace
