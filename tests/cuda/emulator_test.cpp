@@ -148,7 +148,7 @@ __global__ void matrix_kernel(const __half* a, const __half* b, float* c, bool i
 class Matrix : public Emulated {
  protected:
   void SetUp() override {
-    Emulated::SetUp();
+    OnDevice::SetUp();
     for (int i = 0; i < 256; ++i) a_.push_back(__float2half_rn(static_cast<float>(i * 37 % 64)));
     for (int i = 0; i < 128; ++i) b_.push_back(__float2half_rn(static_cast<float>(i * 53 % 32)));
   }
