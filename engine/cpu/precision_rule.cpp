@@ -39,6 +39,50 @@ std::vector<float> wave(int size, double cycles, double phase) {
   return values;
 }
 
+/// The same numbers in every process and on every machine.
+class Random {
+ public:
+  double share() { return static_cast<double>(generator_()) / std::mt19937::max(); }  // 0 to 1
+
+ private:
+  std::mt19937 generator_{1};
+};
+
+/// Smooth: waves of all lengths.
+std::vector<float> waves(const Shape& shape) {
+  constexpr int kWaves = 12;
+  Random random;
+  std::vector<float> picture(size_t(shape.channels) * shape.height * shape.width);
+  for (size_t c = 0; c < size_t(shape.channels); ++c) {
+    for (int k = 0; k < kWaves; ++k) {
+      const double cycles = std::exp2(0.5 * k);  // of the shorter lengths 45
+      const auto rows = wave(shape.height, cycles * random.share(), random.share());
+      const auto cols = wave(shape.width, cycles * random.share(), random.share());
+      float* out = picture.data() + c * shape.height * shape.width;
+      for (const float row : rows)
+        for (const float col : cols) *out++ += 0.4f * row * col;
+    }
+  }
+  for (float& v : picture) v = std::clamp(v, -1.f, 1.f);
+  return picture;
+}
+
+/// Rough: squares of one brightness, and noise on all of it.
+std::vector<float> patches(const Shape& shape) {
+  constexpr int kSide = 8;
+  Random random;
+  const auto uniform = [&] { return static_cast<float>(2 * random.share() - 1); };
+  const int across = shape.width / kSide + 1;
+  std::vector<float> picture, brightness(across);
+  for (int c = 0; c < shape.channels; ++c)
+    for (int y = 0; y < shape.height; ++y) {
+      if (y % kSide == 0) std::generate(brightness.begin(), brightness.end(), uniform);
+      for (int x = 0; x < shape.width; ++x)
+        picture.push_back(0.8f * brightness[x / kSide] + 0.2f * uniform());
+    }
+  return picture;
+}
+
 }  // namespace
 
 PrecisionRule::PrecisionRule(const Network& network, const std::vector<Shape>& shapes,
@@ -57,23 +101,8 @@ Precision PrecisionRule::precision_of(const Op& op) const {
   return takes ? wanted_ : Precision::kFp32;
 }
 
-std::vector<float> probe_picture(const Shape& shape) {
-  constexpr int kWaves = 12;
-  std::mt19937 generator(1);
-  const auto share = [&] { return static_cast<double>(generator()) / std::mt19937::max(); };
-  std::vector<float> picture(size_t(shape.channels) * shape.height * shape.width);
-  for (size_t c = 0; c < size_t(shape.channels); ++c) {
-    for (int k = 0; k < kWaves; ++k) {
-      const double cycles = std::exp2(0.5 * k);  // of the shorter lengths 45
-      const auto rows = wave(shape.height, cycles * share(), share());
-      const auto cols = wave(shape.width, cycles * share(), share());
-      float* out = picture.data() + c * shape.height * shape.width;
-      for (const float row : rows)
-        for (const float col : cols) *out++ += 0.4f * row * col;
-    }
-  }
-  for (float& v : picture) v = std::clamp(v, -1.f, 1.f);
-  return picture;
+std::vector<std::vector<float>> probe_pictures(const Shape& shape) {
+  return {waves(shape), patches(shape)};
 }
 
 bool agree(const std::vector<std::vector<float>>& outputs,

@@ -28,9 +28,9 @@ class PrecisionRule {
   uint64_t least_work_;
 };
 
-/// A made-up picture as a network takes it, (3, height, width) in [-1, 1]: waves of all lengths,
-/// the same in every process.
-[[nodiscard]] std::vector<float> probe_picture(const Shape& shape);
+/// Made-up pictures as a network takes them, (3, height, width) in [-1, 1], a smooth one and a
+/// rough one; the same in every process.
+[[nodiscard]] std::vector<std::vector<float>> probe_pictures(const Shape& shape);
 
 /// Whether each of `outputs` is within a relative L2 error of `tolerance` of what is `exact`.
 [[nodiscard]] bool agree(const std::vector<std::vector<float>>& outputs,
