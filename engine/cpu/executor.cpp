@@ -78,15 +78,23 @@ class Executor final : public Executable {
   std::vector<LayerProfile> profile(const float* input, int batch) override;
 
  private:
+  using Outputs = std::vector<std::vector<float>>;
+  /// A picture, and what fp32 gives for it.
+  struct Probe {
+    std::vector<float> picture;
+    Outputs exact;
+  };
+
   void allocate(const ExecutorOptions& options);
   void prepare(const ExecutorOptions& options);
   [[nodiscard]] std::vector<TimedConv> time_convs(const ExecutorOptions& options);
   void make_steps(const std::vector<TimedConv>& convs, size_t weight_budget, double error_price);
   void make_conv_layers(const std::vector<Change>& changes) const;
   void hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance);
+  [[nodiscard]] std::vector<Probe> make_probes();
   [[nodiscard]] std::unique_ptr<Layer> exact_layer(const Op& op) const;
-  [[nodiscard]] std::vector<std::vector<float>> exact_outputs(const std::vector<float>& picture);
-  [[nodiscard]] std::vector<std::vector<float>> first_outputs() const;
+  [[nodiscard]] Outputs exact_outputs(const std::vector<float>& picture);
+  [[nodiscard]] Outputs first_outputs() const;
   void allocate_scratch();
   [[nodiscard]] ConvProblem problem(const Op& op) const;
   [[nodiscard]] LayerShapes shapes_of(const Op& op) const;
@@ -249,23 +257,29 @@ std::vector<Timing> Executor::time_op(const Op& op, const std::vector<Candidate>
 /// Raises the price of errors until the network is exact enough, or computes in fp32 alone.
 void Executor::hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
                             double tolerance) {
-  constexpr double kFirstPrice = 8, kLastPrice = 1e9;  // times the network's time
-  const double unit = least_milliseconds(convs);
-  const std::vector<std::vector<float>> pictures = probe_pictures(input_);
-  std::vector<std::vector<std::vector<float>>> exact;
-  for (const auto& picture : pictures) exact.push_back(exact_outputs(picture));
-  const auto exact_enough = [&](size_t i) {
-    run(pictures[i].data(), 1);
-    return agree(first_outputs(), exact[i], tolerance);
+  constexpr int kDoublings = 27;  // to where no gain in time is worth the smallest error
+  double price = 8 * least_milliseconds(convs);
+  const std::vector<Probe> probes = make_probes();
+  const auto is_off = [&](const Probe& probe) {
+    run(probe.picture.data(), 1);
+    return !agree(first_outputs(), probe.exact, tolerance);
   };
-  const auto rounds = [&] {
-    return std::any_of(steps_.begin(), steps_.end(), [](const Step& s) { return s.error > 0; });
-  };
-  for (double price = kFirstPrice; price < kLastPrice && rounds(); price *= 2) {
+  const auto rounds = [](const Step& s) { return s.error > 0; };
+  for (int i = 0; i < kDoublings; ++i, price *= 2) {
+    if (std::none_of(steps_.begin(), steps_.end(), rounds)) return;
     allocate_scratch();
-    if (exact_enough(0) && exact_enough(1)) return;
-    make_steps(convs, weight_budget, price * unit);
+    if (std::none_of(probes.begin(), probes.end(), is_off)) return;
+    make_steps(convs, weight_budget, price);
   }
+}
+
+std::vector<Executor::Probe> Executor::make_probes() {
+  std::vector<Probe> probes;
+  for (std::vector<float>& picture : probe_pictures(input_)) {
+    auto exact = exact_outputs(picture);
+    probes.push_back({std::move(picture), std::move(exact)});
+  }
+  return probes;
 }
 
 /// Simple and with small weights.
@@ -277,21 +291,20 @@ std::unique_ptr<Layer> Executor::exact_layer(const Op& op) const {
 }
 
 /// By layers that exist one at a time.
-std::vector<std::vector<float>> Executor::exact_outputs(const std::vector<float>& picture) {
+Executor::Outputs Executor::exact_outputs(const std::vector<float>& picture) {
   load_input(picture.data(), 0, 1);
   for (const Op& op : network_.ops) {
     const auto layer = exact_layer(op);
-    const AlignedFloats scratch =
-        aligned_zeros(layer->scratch_bytes(parallel_.threads) / sizeof(float) + 1);
-    run_layer(op, *layer, 0, 1, scratch.get());
+    const size_t bytes = layer->scratch_bytes(parallel_.threads);
+    run_layer(op, *layer, 0, 1, aligned_zeros(bytes / sizeof(float) + 1).get());
   }
   return first_outputs();
 }
 
-/// Of the first image. As the ONNX graph has them: in a merged head the scores, numbers of at most 1,
-/// would drown among the boxes.
-std::vector<std::vector<float>> Executor::first_outputs() const {
-  std::vector<std::vector<float>> result;
+/// Of the first image. As the ONNX graph has them: in a merged head the scores, numbers of at most
+/// 1, would drown among the boxes.
+Executor::Outputs Executor::first_outputs() const {
+  Outputs result;
   for (NamedArray& array : onnx_outputs(*this, 1)) result.push_back(std::move(array.values));
   return result;
 }
