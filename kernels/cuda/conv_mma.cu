@@ -143,9 +143,17 @@ __device__ __forceinline__ void write_results(const OpParams& p, const ConvTile&
 }
 
 /// Grid: tiles, blocks of channels, splits of the input channels.
-/// Blocks a multiprocessor has to hold, 0: as ptxas likes. For this one it wants five on sm_75 and
-/// spills a register for that.
-constexpr int min_blocks(int nt, int tile_k) { return nt == 4 && tile_k == 32 ? 4 : 0; }
+/// Blocks a multiprocessor has to hold, 0: as many as ptxas likes. Of these it wants one more than
+/// fit without spilling: on sm_75, and CUDA 11's on sm_90.
+constexpr int min_blocks([[maybe_unused]] int nt, [[maybe_unused]] int tile_k) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 750
+  if (tile_k == 32) return nt == 4 ? 4 : nt == 10 ? 2 : 0;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ == 900 && __CUDACC_VER_MAJOR__ == 11
+  if (nt == 2 && tile_k == 32) return 5;
+  if (nt == 8 && tile_k == 8) return 4;
+#endif
+  return 0;
+}
 
 template <int NT, int TileK>
 __global__ void __launch_bounds__(kThreads, min_blocks(NT, TileK))
