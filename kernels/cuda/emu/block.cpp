@@ -8,6 +8,7 @@
 
 #include "kernels/cuda/emu/fiber.h"
 #include "kernels/cuda/emu/half.h"
+#include "kernels/cuda/emu/races.h"
 #include "kernels/cuda/emu/shared_memory.h"
 
 namespace face::cuda::emu {
@@ -49,9 +50,13 @@ std::string text(const Site& site) {
 
 class Scheduler {
  public:
+  Scheduler() {
+    for (auto& meetings : meetings_) meetings.reserve(kWarp);
+  }
   void run(const Launch& launch);
   void barrier(Site site);
   void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand, Site site);
+  void warp_barrier(uint32_t mask, Site site);
   /// Ends the block with the error `describe()` returns. The stack is dropped, not unwound, so
   /// what owns memory must live in `describe` only.
   template <class Describe>
@@ -73,7 +78,7 @@ class Scheduler {
   void wait();
   void resume(int thread);
   void jump(Fiber& to);
-  Fiber& idle_fiber();
+  Fiber& fiber_for(int thread);
   std::string who_is_stuck() const;
   std::string others_wait() const;
   std::string where(int thread) const;
@@ -88,6 +93,9 @@ class Scheduler {
   int first_lane_ = 0;
   std::array<std::vector<Meeting>, kMaxThreads / kWarp> meetings_;
   Site barrier_site_;
+  std::array<uint32_t, 1 + kMaxThreads / kWarp> turns_{};  // of the block's barrier, of each warp's
+  std::array<std::array<char, 2>, 1 + kMaxThreads / kWarp> tokens_{};  // races.h, by turn
+  char begin_ = 0, end_ = 0;                                           // of the block, races.h
 
   Fiber caller_;
   Fiber* running_ = &caller_;
@@ -164,7 +172,9 @@ void Scheduler::resume(int thread) {
   threadIdx = threads_[thread].index;
 }
 
-Fiber& Scheduler::idle_fiber() {
+/// For a thread that starts. Race detectors want a stack for each.
+Fiber& Scheduler::fiber_for(int thread) {
+  if (races::kWatched) return *fibers_[thread];
   if (idle_.empty()) {
     fibers_.push_back(std::make_unique<Fiber>(&Scheduler::fiber_main, fibers_.size()));
     return *fibers_.back();
@@ -181,7 +191,7 @@ void Scheduler::wait() {
   const bool fresh = threads_[next].state == State::kNew;
   resume(next);
   if (next == self) return;
-  if (fresh) threads_[next].fiber = &idle_fiber();
+  if (fresh) threads_[next].fiber = &fiber_for(next);
   jump(*threads_[next].fiber);
 }
 
@@ -195,7 +205,9 @@ void Scheduler::run_threads() {
   for (;;) {
     Fiber* self = running_;
     current().fiber = self;
+    races::acquire(&begin_);
     launch_->body(launch_->argument);
+    races::release(&end_);
     current().state = State::kDone;
     ++done_;
     if (waiting_ > 0) fail([&] { return others_wait(); });
@@ -203,17 +215,19 @@ void Scheduler::run_threads() {
       fail([&] { return "cp.async never waited for: " + where(current_); });
     const int next = pick();
     if (next < 0 && done_ != count_) fail([&] { return who_is_stuck(); });
-    if (next >= 0 && threads_[next].state == State::kNew) {
+    const bool fresh = next >= 0 && threads_[next].state == State::kNew;
+    if (fresh && !races::kWatched) {
       resume(next);
       continue;
     }
-    idle_.push_back(self);
+    if (!races::kWatched) idle_.push_back(self);
     if (next < 0) {
       jump(caller_);
-    } else {
-      resume(next);
-      jump(*threads_[next].fiber);
+      continue;
     }
+    if (fresh) threads_[next].fiber = &fiber_for(next);
+    resume(next);
+    jump(*threads_[next].fiber);
   }
 }
 
@@ -236,6 +250,7 @@ template <class Describe>
 void Scheduler::fail(Describe describe) {
   error_ = describe();
   error_ += " [block " + text(blockIdx) + ", schedule seed " + std::to_string(config().seed) + "]";
+  races::release(&end_);
   jump(caller_);
   std::abort();  // the caller dropped this stack
 }
@@ -282,9 +297,11 @@ void Scheduler::start_block() {
 void Scheduler::run_block() {
   start_block();
   const int first = pick();
-  Fiber& fiber = idle_fiber();
+  Fiber& fiber = fiber_for(first);
   resume(first);
+  races::release(&begin_);
   jump(fiber);
+  races::acquire(&end_);
   if (error_.empty()) {
     error_ = shared_.broken_fence();
     if (error_.empty()) return;
@@ -302,6 +319,9 @@ void Scheduler::run(const Launch& launch) {
   count_ = static_cast<int>(launch.block.x * launch.block.y * launch.block.z);
   warps_ = (count_ + kWarp - 1) / kWarp;
   if (threads_.size() < static_cast<size_t>(count_)) threads_.resize(count_);
+  static_cast<void>(half_values());
+  while (races::kWatched && fibers_.size() < static_cast<size_t>(count_))
+    fibers_.push_back(std::make_unique<Fiber>(&Scheduler::fiber_main, fibers_.size()));
   state_ = config().seed * 0x9E3779B97F4A7C15ull | 1;
   const size_t blocks = size_t{gridDim.x} * gridDim.y * gridDim.z;
   const size_t shift = config().order == Order::kRandom ? config().seed * 7919 : 0;
@@ -328,11 +348,15 @@ void Scheduler::barrier(Site site) {
   if (site.line != barrier_site_.line || std::strcmp(site.file, barrier_site_.file) != 0)
     fail([&] { return others_wait(); });
   self.state = State::kAtBarrier;
+  char* token = &tokens_[0][turns_[0] % 2];  // who is ahead uses the other one
+  races::release(token);
   if (++waiting_ == count_) {
     waiting_ = 0;
+    ++turns_[0];
     all_ready();
   }
   wait();
+  races::acquire(token);
 }
 
 Meeting& Scheduler::meeting(uint32_t mask, Site site) {
@@ -378,6 +402,16 @@ void Scheduler::collective(uint32_t mask, void (*operation)(uint32_t, void**), v
   m.arrived = 0;
   ready_[self / kWarp] |= mask & ~(1u << l);
   current().state = State::kRunning;
+}
+
+void Scheduler::warp_barrier(uint32_t mask, Site site) {
+  const int warp = 1 + current_ / kWarp;
+  char* token = &tokens_[warp][turns_[warp] % 2];
+  races::release(token);
+  collective(
+      mask, [](uint32_t m, void** turns) { ++*static_cast<uint32_t*>(turns[__builtin_ctz(m)]); },
+      &turns_[warp], site);
+  races::acquire(token);
 }
 
 void* Scheduler::shared_array(const void* key, size_t size) {
@@ -426,6 +460,7 @@ void barrier(Site site) { scheduler().barrier(site); }
 void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand, Site site) {
   scheduler().collective(mask, operation, operand, site);
 }
+void warp_barrier(uint32_t mask, Site site) { scheduler().warp_barrier(mask, site); }
 void fail(const char* message) {
   scheduler().fail([&] { return std::string(message); });
 }

@@ -9,6 +9,8 @@
 // Errors end the launch and name thread, file and line: a barrier that part of the block does not
 // reach or that is reached from two places, warp operations whose lanes disagree, cp.async never
 // waited for, writes behind a shared array. Shared memory starts as NaN bytes.
+// Under ThreadSanitizer every thread has a stack of its own and races between them are reported
+// (races.h), between blocks not.
 // Not modelled: spinning on another thread's write, memory ordering, bank conflicts, registers.
 #pragma once
 
@@ -59,6 +61,9 @@ void barrier(Site site);
 /// lanes) once for all of them. `operand` must live until the call returns.
 void collective(uint32_t mask, void (*operation)(uint32_t mask, void** operands), void* operand,
                 Site site);
+/// The same for __syncwarp: what lanes did before comes before what they do afterwards. No other
+/// warp operation promises that.
+void warp_barrier(uint32_t mask, Site site);
 [[noreturn]] void fail(const char* message);
 int lane();
 

@@ -6,6 +6,8 @@
 #include <boost/context/detail/fcontext.hpp>
 #include <new>
 
+#include "kernels/cuda/emu/races.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -37,7 +39,8 @@ struct FiberStart {
   }
 };
 
-Fiber::Fiber(Entry entry, size_t index) : size_(kStack), entry_(entry) {
+Fiber::Fiber(Entry entry, size_t index)
+    : size_(kStack), thread_(races::make_thread()), entry_(entry) {
   void* map = mmap(nullptr, size_ + kPage, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (map == MAP_FAILED) throw std::bad_alloc();
@@ -49,6 +52,7 @@ Fiber::Fiber(Entry entry, size_t index) : size_(kStack), entry_(entry) {
 
 Fiber::~Fiber() {
   if (entry_ == nullptr) return;
+  races::end_thread(thread_);
 #if defined(__SANITIZE_ADDRESS__)
   __asan_unpoison_memory_region(stack_, size_);
 #endif
@@ -57,9 +61,11 @@ Fiber::~Fiber() {
 
 void Fiber::jump(Fiber& from, Fiber& to) {
   left_ = &from;
+  if (from.entry_ == nullptr) from.thread_ = races::current_thread();
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&from.fake_stack_, to.stack_, to.size_);
 #endif
+  races::switch_to(to.thread_);
   const transfer_t back = jump_fcontext(to.context_, &to);
   left_->context_ = back.fctx;
   arrived(from.fake_stack_);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// kernels/cuda/emu/fiber.h - stacks that switch to each other (Boost.Context), known to ASan.
+// kernels/cuda/emu/fiber.h - stacks that switch to each other (Boost.Context), known to ASan and
+// TSan.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +29,7 @@ class Fiber {
   char* stack_ = nullptr;  // lowest address
   size_t size_ = 0;
   void* fake_stack_ = nullptr;  // ASan's
+  void* thread_ = nullptr;      // TSan's
   Entry entry_ = nullptr;
   static Fiber* left_;  // the fiber that jumped last
 

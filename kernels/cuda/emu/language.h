@@ -72,24 +72,27 @@ inline T __ldg(const T* p) {
   return *p;
 }
 
-// Blocks and their threads run one at a time (block.h), so plain read-modify-writes are atomic.
+// Blocks and their threads run one at a time (block.h), so that a load and a store are one step;
+// race detectors see that they are meant to be.
+template <typename T, typename Change>
+inline T face_emu_atomic(T* p, Change change) {
+  T old;
+  __atomic_load(p, &old, __ATOMIC_RELAXED);
+  T changed = change(old);
+  __atomic_store(p, &changed, __ATOMIC_RELAXED);
+  return old;
+}
 template <typename T, typename V>
 inline T atomicAdd(T* p, V v) {
-  const T old = *p;
-  *p = static_cast<T>(old + static_cast<T>(v));
-  return old;
+  return face_emu_atomic(p, [v](T old) { return static_cast<T>(old + static_cast<T>(v)); });
 }
 template <typename T, typename V>
 inline T atomicMax(T* p, V v) {
-  const T old = *p;
-  *p = std::max(old, static_cast<T>(v));
-  return old;
+  return face_emu_atomic(p, [v](T old) { return std::max(old, static_cast<T>(v)); });
 }
 template <typename T, typename V>
 inline T atomicOr(T* p, V v) {
-  const T old = *p;
-  *p = old | static_cast<T>(v);
-  return old;
+  return face_emu_atomic(p, [v](T old) { return static_cast<T>(old | static_cast<T>(v)); });
 }
 
 // NOLINTEND(readability-identifier-naming,bugprone-reserved-identifier)

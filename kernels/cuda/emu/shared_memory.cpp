@@ -6,6 +6,8 @@
 #include <cstring>
 #include <new>
 
+#include "kernels/cuda/emu/races.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #define FACE_FORBID(p, n) __asan_poison_memory_region(p, n)
@@ -55,6 +57,7 @@ void* SharedMemory::array(const void* key, size_t size, size_t max_shared) {
   arrays_.push_back({key, offset, size});
   used_ = offset + size;
   FACE_ALLOW(room_ + offset, size + kFence);
+  const races::Unseen whoever_came_first;
   std::memset(room_ + offset, kPoison, size + kFence);
   FACE_FORBID(room_ + used_, kFence);
   return room_ + offset;

@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/emu/block.h"
 #include "kernels/cuda/emu/half.h"
+#include "kernels/cuda/emu/races.h"
 
 // NOLINTBEGIN(readability-identifier-naming,bugprone-reserved-identifier): CUDA's names
 
@@ -12,8 +13,7 @@
 
 inline void __syncthreads(FACE_EMU_SITE) { face::cuda::emu::barrier(site); }
 inline void __syncwarp(uint32_t mask = ~0u, FACE_EMU_SITE) {
-  face::cuda::emu::collective(
-      mask, [](uint32_t, void**) {}, nullptr, site);
+  face::cuda::emu::warp_barrier(mask, site);
 }
 
 namespace face::cuda::emu {
@@ -29,7 +29,7 @@ T shuffle(uint32_t mask, T value, int source, Site site) {
   Shuffle<T> s{value, value, source};
   collective(
       mask,
-      [](uint32_t m, void** operands) {
+      [](uint32_t m, void** operands) FACE_EMU_UNSEEN {
         for (int i = 0; i < 32; ++i) {
           if ((m >> i & 1) == 0) continue;
           auto* self = static_cast<Shuffle<T>*>(operands[i]);
@@ -50,7 +50,7 @@ inline uint32_t vote(uint32_t mask, bool predicate, Site site) {
   Vote v{predicate, 0};
   collective(
       mask,
-      [](uint32_t m, void** operands) {
+      [](uint32_t m, void** operands) FACE_EMU_UNSEEN {
         uint32_t ballot = 0;
         for (int i = 0; i < 32; ++i)
           if ((m >> i & 1) != 0 && static_cast<Vote*>(operands[i])->predicate) ballot |= 1u << i;
@@ -69,7 +69,7 @@ struct MmaOperands {
 
 /// D(16x8) += A(16xK) * B(Kx8): one call of each of the 32 lanes.
 template <int K>
-void mma_operation(uint32_t, void** operands) {
+FACE_EMU_UNSEEN void mma_operation(uint32_t, void** operands) {
   const float* value = half_values();
   const auto half = [&](uint32_t pair, int i) { return value[uint16_t(pair >> 16 * i)]; };
   float a[16][K], b[K][8], c[16][8];
@@ -111,11 +111,13 @@ void ldmatrix(uint32_t* result, const void* row, Site site) {
   if (lane() < Count * 8) {
     if ((reinterpret_cast<uintptr_t>(row) & 15) != 0) fail("ldmatrix: row not 16-byte aligned");
     if (!in_shared(row, 16)) fail("ldmatrix: row outside shared memory");
+    const auto* halves = static_cast<const volatile uint64_t*>(row);
+    static_cast<void>(halves[0] + halves[1]);  // this lane reads it, for race detectors
   }
   LdmatrixOperands operands{result, row};
   collective(
       ~0u,
-      [](uint32_t, void** o) {
+      [](uint32_t, void** o) FACE_EMU_UNSEEN {
         for (int j = 0; j < Count; ++j)
           for (int lane = 0; lane < 32; ++lane) {
             const auto* source = static_cast<LdmatrixOperands*>(o[j * 8 + lane / 4]);

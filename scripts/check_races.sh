@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# scripts/check_races.sh - ThreadSanitizer over what threads share: those of the server, and those
+# of a block of a CUDA kernel under emulation, on small shapes.
+set -euo pipefail
+export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$(dirname "$0")/../build-tsan}
+# shellcheck source=scripts/common.sh
+source "$(dirname "$0")/common.sh"
+
+run() { # TEST FILTER
+  say "$1 --gtest_filter=$2"
+  "$build_dir/tests/$1" --gtest_brief=1 --gtest_filter="$2" || fail "$1: failed, or raced"
+}
+
+FACE_CMAKE_ARGS="-DCMAKE_BUILD_TYPE=RelWithDebInfo -DFACE_SANITIZE=thread -DFACE_CUDA=OFF ${FACE_CMAKE_ARGS:-}"
+tests=(pipeline_pool_test face_app_test)
+kernels=(cuda_emulator_test cuda_ops_test cuda_pixels_test)
+configure_and_build "${tests[@]}"
+for test in "${tests[@]}"; do run "$test" '*'; done
+
+if [ ! -d "$build_dir/kernels/cuda/emu" ]; then
+  say "Boost.Context not found: the CUDA kernels are not checked"
+  exit 0
+fi
+configure_and_build "${kernels[@]}"
+if "$build_dir/tests/cuda_emulator_test" --gtest_filter='*MissingBarriers*' >"$build_dir/race.txt" 2>&1 ||
+  ! grep -q 'WARNING: ThreadSanitizer: data race' "$build_dir/race.txt"; then
+  fail "a missing barrier went unseen"
+fi
+run cuda_emulator_test '*-*MissingBarriers*'
+run cuda_ops_test '*'
+run cuda_pixels_test '*'
