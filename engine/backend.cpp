@@ -43,6 +43,7 @@ std::unique_ptr<Backend> make_backend(const std::string& device) {
 std::vector<std::unique_ptr<Backend>> make_backends(const std::string& device) {
   std::vector<std::unique_ptr<Backend>> backends;
   const int count = device == "cuda:all" ? cuda_device_count() : 0;
+  backends.reserve(static_cast<size_t>(count) + 1);
   for (int i = 0; i < count; ++i) backends.push_back(make_cuda_backend(i));
   if (backends.empty()) backends.push_back(make_backend(device == "cuda:all" ? "cuda" : device));
   return backends;
