@@ -90,10 +90,10 @@ ConvProblem slice_of(const ConvProblem& problem, int threads) {
   constexpr int kMultiple = 8;  // of every algorithm's tiles
   ConvProblem slice = problem;
   ConvDesc& d = slice.desc;
-  const double row_macs =
-      double(d.out_width) * d.out_channels * (d.in_channels / d.groups) * d.kernel_h * d.kernel_w;
+  const int depth = d.in_channels / d.groups;
+  const double row_macs = double(d.out_width) * d.out_channels * depth * d.kernel_h * d.kernel_w;
   const double rows = kHeatMacs * threads / row_macs;
-  if (rows > d.out_height / 2 || d.out_height * d.stride != d.in_height) return slice;
+  if (2 * rows > d.out_height || d.out_height * d.stride != d.in_height) return slice;
   d.out_height = (int(rows) / kMultiple + 1) * kMultiple;
   d.in_height = d.out_height * d.stride;
   return slice;
