@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# scripts/check_races.sh - ThreadSanitizer over what threads share: those of the server, and those
+# scripts/check_races.sh - ThreadSanitizer over what threads share: batchers and pipelines, and those
 # of a block of a CUDA kernel under emulation, on small shapes.
 set -euo pipefail
 export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$(dirname "$0")/../build-tsan}
@@ -13,7 +13,7 @@ run() { # TEST FILTER
 }
 
 FACE_CMAKE_ARGS="-DCMAKE_BUILD_TYPE=RelWithDebInfo -DFACE_SANITIZE=thread -DFACE_CUDA=OFF ${FACE_CMAKE_ARGS:-}"
-tests=(pipeline_pool_test face_app_test)
+tests=(pipeline_pool_test inference_test)
 kernels=(cuda_emulator_test cuda_ops_test cuda_pixels_test)
 configure_and_build "${tests[@]}"
 for test in "${tests[@]}"; do run "$test" '*'; done
