@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""What int8 would cost and give: both networks quantized, judged by faces and embeddings, and timed.
+"""What int8 would cost and give: both networks quantized, judged by faces and embeddings, timed.
 
     bench/int8.py --onnx DET.onnx REC.onnx
 
 Weights per channel, activations per tensor, calibrated on photos of LFW-mini; judged inside
 InsightFace's own pipeline against the same networks in float32: faces found, box IoU, embeddings'
-cosine, LFW-mini accuracy. Timed in OpenVINO, whose int8 convolutions use VNNI or AMX. Variants: every convolution in int8, and all but a network's first and its outputs'.
+cosine, LFW-mini accuracy. Timed in OpenVINO, whose int8 convolutions use VNNI or AMX. Variants:
+every convolution in int8, and all but a network's first and its outputs'.
 Needs numpy, onnx, onnxruntime, openvino, opencv-python-headless, insightface.
 """
 import argparse
