@@ -79,9 +79,10 @@ class Executor final : public Executable {
 
  private:
   using Outputs = std::vector<std::vector<float>>;
-  /// A picture, and what fp32 gives for it.
+  /// Pictures one behind the other, and what fp32 gives for them.
   struct Probe {
-    std::vector<float> picture;
+    std::vector<float> pictures;
+    int images = 0;
     Outputs exact;
   };
 
@@ -93,8 +94,8 @@ class Executor final : public Executable {
   void hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance);
   [[nodiscard]] std::vector<Probe> make_probes();
   [[nodiscard]] std::unique_ptr<Layer> exact_layer(const Op& op) const;
-  [[nodiscard]] Outputs exact_outputs(const std::vector<float>& picture);
-  [[nodiscard]] Outputs first_outputs() const;
+  [[nodiscard]] Outputs exact_outputs(const Probe& probe);
+  [[nodiscard]] Outputs first_outputs(int images) const;
   void allocate_scratch();
   [[nodiscard]] ConvProblem problem(const Op& op) const;
   [[nodiscard]] LayerShapes shapes_of(const Op& op) const;
@@ -261,8 +262,8 @@ void Executor::hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_b
   double price = 8 * least_milliseconds(convs);
   const std::vector<Probe> probes = make_probes();
   const auto is_off = [&](const Probe& probe) {
-    run(probe.picture.data(), 1);
-    return !agree(first_outputs(), probe.exact, tolerance);
+    run(probe.pictures.data(), probe.images);
+    return !agree(first_outputs(probe.images), probe.exact, tolerance);
   };
   const auto rounds = [](const Step& s) { return s.error > 0; };
   for (int i = 0; i < kDoublings; ++i, price *= 2) {
@@ -273,12 +274,16 @@ void Executor::hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_b
   }
 }
 
+/// As many pictures together as the arena takes: layers of fp32 are made for each probe.
 std::vector<Executor::Probe> Executor::make_probes() {
   std::vector<Probe> probes;
-  for (std::vector<float>& picture : probe_pictures(input_)) {
-    auto exact = exact_outputs(picture);
-    probes.push_back({std::move(picture), std::move(exact)});
+  for (const std::vector<float>& picture : probe_pictures(input_)) {
+    if (probes.empty() || probes.back().images == pass_) probes.emplace_back();
+    Probe& probe = probes.back();
+    probe.pictures.insert(probe.pictures.end(), picture.begin(), picture.end());
+    ++probe.images;
   }
+  for (Probe& probe : probes) probe.exact = exact_outputs(probe);
   return probes;
 }
 
@@ -291,21 +296,21 @@ std::unique_ptr<Layer> Executor::exact_layer(const Op& op) const {
 }
 
 /// By layers that exist one at a time.
-Executor::Outputs Executor::exact_outputs(const std::vector<float>& picture) {
-  load_input(picture.data(), 0, 1);
+Executor::Outputs Executor::exact_outputs(const Probe& probe) {
+  load_input(probe.pictures.data(), 0, probe.images);
   for (const Op& op : network_.ops) {
     const auto layer = exact_layer(op);
     const size_t bytes = layer->scratch_bytes(parallel_.threads);
-    run_layer(op, *layer, 0, 1, aligned_zeros(bytes / sizeof(float) + 1).get());
+    run_layer(op, *layer, 0, probe.images, aligned_zeros(bytes / sizeof(float) + 1).get());
   }
-  return first_outputs();
+  return first_outputs(probe.images);
 }
 
-/// Of the first image. As the ONNX graph has them: in a merged head the scores, numbers of at most
+/// As the ONNX graph has them: in a merged head the scores, numbers of at most
 /// 1, would drown among the boxes.
-Executor::Outputs Executor::first_outputs() const {
+Executor::Outputs Executor::first_outputs(int images) const {
   Outputs result;
-  for (NamedArray& array : onnx_outputs(*this, 1)) result.push_back(std::move(array.values));
+  for (NamedArray& array : onnx_outputs(*this, images)) result.push_back(std::move(array.values));
   return result;
 }
 

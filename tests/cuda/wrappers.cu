@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "tests/cuda/wrappers.h"
-
 #include <cstring>
+
+#include "tests/cuda/wrappers.h"
 
 namespace face::cuda {
 namespace {
