@@ -87,7 +87,7 @@ GpuPeaks measure_peaks(const cuda::Device& device, size_t bytes) {
   });
   const bool geforce = device.name.find("GeForce") != std::string::npos;
   const double khz = attribute(cudaDevAttrClockRate, device.index);
-  const double flop = flop_per_cycle(device.major, device.minor) / (geforce ? 2 : 1);
+  const double flop = flop_per_cycle(device.major, device.minor) / (geforce ? 2.0 : 1.0);
   return {1e-9 * khz * device.multiprocessors * flop, 2e-3 * static_cast<double>(bytes) / us};
 }
 

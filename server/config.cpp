@@ -235,14 +235,13 @@ std::vector<int> parse_det_sizes(const std::string& text) {
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), size);
     const bool good = error == std::errc() && end == word.data() + word.size() && size > 0 &&
                       size <= kLargest && size % kMultiple == 0;
-    if (!good) {
-      std::string reason = "--det-size ";
-      reason.append(text).append(": \"").append(word);
-      throw Error(ErrorKind::kInvalidArgument,
-                  reason + "\" is not a multiple of 32 between 32 and 4096");
-    }
-    if (std::find(sizes.begin(), sizes.end(), size) != sizes.end())
-      throw Error(ErrorKind::kInvalidArgument, "--det-size " + text + ": " + word + " twice");
+    const auto refuse = [&](const char* reason) {
+      std::string message = "--det-size ";
+      message.append(text).append(": \"").append(word).append("\" ").append(reason);
+      throw Error(ErrorKind::kInvalidArgument, message);
+    };
+    if (!good) refuse("is not a multiple of 32 between 32 and 4096");
+    if (std::find(sizes.begin(), sizes.end(), size) != sizes.end()) refuse("is there twice");
     sizes.push_back(size);
   }
   return sizes;

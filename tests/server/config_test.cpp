@@ -131,7 +131,7 @@ TEST(Config, WrongValuesAreNamed) {
       {{"--model", "m", "--det-size", "641"}, {"--det-size", "641", "32"}},
       {{"--model", "m", "--det-size", "640+"}, {"--det-size", "640+"}},
       {{"--model", "m", "--det-size", ""}, {"--det-size"}},
-      {{"--model", "m", "--det-size", "640+128+640"}, {"--det-size", "640 twice"}},
+      {{"--model", "m", "--det-size", "640+128+640"}, {"--det-size", "\"640\" is there twice"}},
       {{"--model", "m", "--det-size", "128,640"}, {"--det-size", "128,640"}},
       {{"--model", "m", "--threads", "-1"}, {"--threads", "-1"}},
       {{"--model", "m", "--score-threshold", "2"}, {"--score-threshold", "2"}},
