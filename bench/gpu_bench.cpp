@@ -118,7 +118,7 @@ json pictures(const Arguments& a, const std::shared_ptr<const Pack>& pack, int w
 
 void run(const Arguments& a) {
   const auto pack = Pack::open(a.model);
-  const cuda::Device device = describe_device(0);
+  const cuda::Device device = cuda::describe_device(0);
   const GpuPeaks peaks = measure_peaks(device, size_t{256} << 20);
   std::printf(
       "%s, sm_%d%d, %d multiprocessors; limits: %.0f TFLOP/s by formula, %.0f GB/s by copy\n",

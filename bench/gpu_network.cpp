@@ -20,12 +20,6 @@ size_t bytes_of(ElementType type) { return type == ElementType::kHalf ? 2 : 4; }
 
 double volume(const Shape& s) { return double(s.channels) * s.height * s.width; }
 
-int attribute(cudaDeviceAttr which, int index) {
-  int value = 0;
-  FACE_CUDA(cudaDeviceGetAttribute(&value, which, index));
-  return value;
-}
-
 double median_us(const cuda::Launch& launch, cudaStream_t stream) {
   return 1e3 * cuda::median_ms(launch, kNeverHopeless, stream);
 }
@@ -63,22 +57,6 @@ int flop_per_cycle(int major, int minor) {
   }
 }
 
-cuda::Device describe_device(int index) {
-  cuda::Device device;
-  cudaDeviceProp properties{};
-  FACE_CUDA(cudaSetDevice(index));
-  FACE_CUDA(cudaGetDeviceProperties(&properties, index));
-  device.index = index;
-  device.name = properties.name;
-  device.major = attribute(cudaDevAttrComputeCapabilityMajor, index);
-  device.minor = attribute(cudaDevAttrComputeCapabilityMinor, index);
-  device.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, index);
-  device.max_shared = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, index);
-  FACE_CUDA(cudaDriverGetVersion(&device.driver));
-  FACE_CUDA(cudaRuntimeGetVersion(&device.runtime));
-  return device;
-}
-
 GpuPeaks measure_peaks(const cuda::Device& device, size_t bytes) {
   const cuda::Memory from = cuda::device_memory(bytes), to = cuda::device_memory(bytes);
   const double us = time_graph([&](cudaStream_t stream) {
@@ -86,7 +64,7 @@ GpuPeaks measure_peaks(const cuda::Device& device, size_t bytes) {
         cudaMemcpyAsync(to.as<char>(), from.as<char>(), bytes, cudaMemcpyDeviceToDevice, stream));
   });
   const bool geforce = device.name.find("GeForce") != std::string::npos;
-  const double khz = attribute(cudaDevAttrClockRate, device.index);
+  const double khz = cuda::device_attribute(cudaDevAttrClockRate, device.index);
   const double flop = flop_per_cycle(device.major, device.minor) / (geforce ? 2.0 : 1.0);
   return {1e-9 * khz * device.multiprocessors * flop, 2e-3 * static_cast<double>(bytes) / us};
 }

@@ -30,9 +30,6 @@ struct GpuPeaks {
 /// Formula for the arithmetic, a copy of `bytes` for the memory. Errors: kDevice.
 [[nodiscard]] GpuPeaks measure_peaks(const cuda::Device& device, size_t bytes);
 
-/// GPU `index`. Errors: kDevice.
-[[nodiscard]] cuda::Device describe_device(int index);
-
 struct GpuLayer {
   std::string name, implementation;
   double us = 0;

@@ -29,12 +29,6 @@ std::string version(int number) {
                                       "; " + remedy);
 }
 
-int attribute(cudaDeviceAttr which, int index) {
-  int value = 0;
-  FACE_CUDA(cudaDeviceGetAttribute(&value, which, index));
-  return value;
-}
-
 Device open_device(int index) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
@@ -45,19 +39,7 @@ Device open_device(int index) {
   if (index >= count)
     fail(index, "this machine has " + std::to_string(count) + " GPU(s)",
          "use cuda:0 to cuda:" + std::to_string(count - 1));
-  Device device;
-  device.index = index;
-  cudaDeviceProp properties{};
-  FACE_CUDA(cudaSetDevice(index));
-  FACE_CUDA(cudaGetDeviceProperties(&properties, index));
-  device.name = properties.name;
-  device.major = attribute(cudaDevAttrComputeCapabilityMajor, index);
-  device.minor = attribute(cudaDevAttrComputeCapabilityMinor, index);
-  device.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, index);
-  device.max_shared = attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, index);
-  FACE_CUDA(cudaDriverGetVersion(&device.driver));
-  FACE_CUDA(cudaRuntimeGetVersion(&device.runtime));
-  return device;
+  return cuda::describe_device(index);
 }
 
 class CudaBackend final : public Backend {

@@ -6,25 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "engine/cuda/device.h"
 #include "engine/cuda/raii.h"
 #include "engine/network.h"
 #include "kernels/cuda/ops.h"
 
 namespace face::cuda {
-
-/// A GPU that can be used.
-struct Device {
-  int index = 0;
-  std::string name;
-  int major = 0, minor = 0;
-  int multiprocessors = 0;
-  int max_shared = 0;  // bytes a block may ask for
-  int driver = 0, runtime = 0;
-  [[nodiscard]] bool tensor_cores() const { return major * 10 + minor >= 75; }
-};
-
-/// Makes `device` the one that the calling thread's CUDA calls mean.
-inline void make_current(const Device& device) { FACE_CUDA(cudaSetDevice(device.index)); }
 
 /// Sizes a batch is rounded up to: powers of two below `max_batch`, and `max_batch`.
 [[nodiscard]] std::vector<int> batch_buckets(int max_batch);

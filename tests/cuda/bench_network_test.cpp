@@ -33,7 +33,7 @@ TEST(GpuWork, TheSlowerOfArithmeticAndMemoryLimits) {
 
 TEST_F(GpuBench, EveryLayerHasATimeAndANameForWhatComputesIt) {
   const test::EveryOp net;
-  const cuda::Device device = describe_device(0);
+  const cuda::Device device = cuda::describe_device(0);
   const auto type = device.major >= 7 ? cuda::ElementType::kHalf : cuda::ElementType::kFloat;
   const cuda::DeviceNetwork network(device, net.network, 24, 20, 2, type);
   fill_input(network, 2);
@@ -49,7 +49,7 @@ TEST_F(GpuBench, EveryLayerHasATimeAndANameForWhatComputesIt) {
 }
 
 TEST_F(GpuBench, TheDevicesLimitsAreKnown) {
-  const GpuPeaks peaks = measure_peaks(describe_device(0), 1 << 20);
+  const GpuPeaks peaks = measure_peaks(cuda::describe_device(0), 1 << 20);
   EXPECT_GT(peaks.tflops, 0);
   EXPECT_GT(peaks.gbytes_s, 0);
 }

@@ -17,6 +17,7 @@
 #include "engine/line_file.h"
 #include "tests/cuda/emulated.h"
 #include "tests/cuda/fake_cudnn.h"
+#include "tests/cuda/random_network.h"
 #include "tests/cuda/reference_backend.h"
 #include "tests/support/tiny_network.h"
 
@@ -36,10 +37,9 @@ constexpr int kHeight = 12, kWidth = 10, kBatch = 2;
 
 /// Every way that a convolution ends, 3x12x10 -> 10 numbers: PReLU; ReLU; border bias and PReLU;
 /// addend and ReLU; groups; fully connected.
-class ConvNet : public test::OwnedNetwork {
+class ConvNet : public test::RandomNetwork {
  public:
-  ConvNet() {
-    network.role = NetworkRole::kRecogniser;
+  ConvNet() : RandomNetwork(7) {
     network.input = {.name = "in", .tensor = tensor("in", 3), .height = kHeight, .width = kWidth};
     const TensorId stem = conv(network.input.tensor, 20, 3, 2);
     prelu();
@@ -53,47 +53,16 @@ class ConvNet : public test::OwnedNetwork {
     network.ops.back().addend = skip;
     network.ops.back().activation = Activation::kRelu;
     const TensorId grouped = conv(sum, 24, 3, 1, 4);
-    Op fc;
-    fc.kind = OpKind::kFullyConnected;
-    fc.name = "fc";
-    fc.input = grouped;
-    fc.output = tensor("fc", 10);
-    fc.weights = random(size_t(10) * 24 * 6 * 5, 0.05f);
-    network.ops.push_back(fc);
-    network.outputs = {{"embedding", fc.output, 0, 10, 10, false, true}};
-    network.embedding_size = 10;
+    end_in_fully_connected(grouped, 6 * 5);
     validate(network, "convolutions");
   }
 
  private:
-  std::span<const float> random(size_t count, float scale) {
-    std::uniform_real_distribution<float> uniform(-scale, scale);
-    auto& values = arrays.emplace_back(count);
-    for (float& v : values) v = uniform(generator_);
-    return values;
-  }
-  TensorId conv(TensorId in, int out, int kernel, int stride, int groups = 1) {
-    Op op;
-    op.name = "conv" + std::to_string(network.ops.size());
-    op.input = in;
-    op.output = tensor(op.name.c_str(), out);
-    op.groups = groups;
-    op.kernel_h = op.kernel_w = kernel;
-    op.stride_h = op.stride_w = stride;
-    op.pad_top = op.pad_left = op.pad_bottom = op.pad_right = kernel / 2;
-    const int depth = network.tensors[in].channels / groups * kernel * kernel;
-    op.weights = random(size_t(out) * depth, 1.5f / std::sqrt(static_cast<float>(depth)));
-    op.bias_kind = BiasKind::kPerChannel;
-    op.bias = random(out, 0.5f);
-    network.ops.push_back(op);
-    return op.output;
-  }
   void prelu() {
     Op& op = network.ops.back();
     op.activation = Activation::kPrelu;
     op.slopes = random(network.tensors[op.output].channels, 0.3f);
   }
-  std::mt19937 generator_{7};
 };
 
 class CudnnLayers : public cuda::Emulated {

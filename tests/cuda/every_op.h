@@ -12,15 +12,14 @@
 #include <vector>
 
 #include "engine/error.h"
-#include "tests/support/tiny_network.h"
+#include "tests/cuda/random_network.h"
 
 namespace face::test {
 
 /// Every kind of operation the executor knows, 3x24x20 -> 10 numbers.
-class EveryOp : public OwnedNetwork {
+class EveryOp : public RandomNetwork {
  public:
-  EveryOp() {
-    network.role = NetworkRole::kRecogniser;
+  EveryOp() : RandomNetwork(5) {
     network.input = {.name = "in", .tensor = tensor("in", 3), .height = 24, .width = 20};
     TensorId x = conv(network.input.tensor, 28, 3, 2);
     network.ops.back().activation = Activation::kPrelu;
@@ -48,42 +47,11 @@ class EveryOp : public OwnedNetwork {
     network.ops.back().bias = random(24, 1.f);
     y = simple(OpKind::kActivation, y);
     network.ops.back().activation = Activation::kSigmoid;
-    Op fc;
-    fc.kind = OpKind::kFullyConnected;
-    fc.name = "fc";
-    fc.input = y;
-    fc.output = tensor("fc", 10);
-    fc.weights = random(size_t(10) * 24 * 12 * 10, 0.05f);
-    network.ops.push_back(fc);
-    network.outputs = {{"embedding", fc.output, 0, 10, 10, false, true}};
-    network.embedding_size = 10;
+    end_in_fully_connected(y, 12 * 10);
     validate(network, "every op");
   }
 
-  std::span<const float> random(size_t count, float scale) {
-    std::uniform_real_distribution<float> uniform(-scale, scale);
-    auto& values = arrays.emplace_back(count);
-    for (float& v : values) v = uniform(generator_);
-    return values;
-  }
-
  private:
-  TensorId conv(TensorId in, int out, int kernel, int stride, int groups = 1) {
-    Op op;
-    op.name = "conv" + std::to_string(network.ops.size());
-    op.input = in;
-    op.output = tensor(op.name.c_str(), out);
-    op.groups = groups;
-    op.kernel_h = op.kernel_w = kernel;
-    op.stride_h = op.stride_w = stride;
-    op.pad_top = op.pad_left = op.pad_bottom = op.pad_right = kernel / 2;
-    const int depth = network.tensors[in].channels / groups * kernel * kernel;
-    op.weights = random(size_t(out) * depth, 1.5f / std::sqrt(static_cast<float>(depth)));
-    op.bias_kind = BiasKind::kPerChannel;
-    op.bias = random(out, 0.5f);
-    network.ops.push_back(op);
-    return op.output;
-  }
   TensorId pool(OpKind kind, TensorId in) {
     const TensorId out = simple(kind, in);
     Op& op = network.ops.back();
@@ -100,7 +68,6 @@ class EveryOp : public OwnedNetwork {
     network.ops.push_back(op);
     return op.output;
   }
-  std::mt19937 generator_{5};
 };
 
 inline std::vector<float> random_input(size_t count) {
