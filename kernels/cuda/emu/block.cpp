@@ -192,6 +192,7 @@ void Scheduler::wait() {
   resume(next);
   if (next == self) return;
   if (fresh) threads_[next].fiber = &fiber_for(next);
+  races::release(&end_);  // an error elsewhere in the block may leave this thread here for good
   jump(*threads_[next].fiber);
 }
 
