@@ -11,7 +11,8 @@ namespace {
 
 float fma_loop(int iterations) {
   const Vec<kWidth> factor = Vec<kWidth>{} + 0.5f, term = Vec<kWidth>{} + 1.f;
-  Vec<kWidth> sum[kFmaChains] = {};
+  Vec<kWidth> sum[kFmaChains];  // begin apart: equal chains would be computed once
+  for (int c = 0; c < kFmaChains; ++c) sum[c] = Vec<kWidth>{} + static_cast<float>(c);
   for (int i = 0; i < iterations; ++i) {
 #pragma GCC unroll 12
     for (int c = 0; c < kFmaChains; ++c) sum[c] = sum[c] * factor + term;
