@@ -36,6 +36,12 @@ std::vector<const Candidate*> choose_ways(const std::vector<TimedConv>& convs, s
   return result;
 }
 
+double squared_error(const std::vector<const Candidate*>& ways) {
+  double sum = 0;
+  for (const Candidate* way : ways) sum += way->error * way->error;
+  return sum;
+}
+
 double least_milliseconds(const std::vector<TimedConv>& convs) {
   double sum = 0;
   for (const TimedConv& conv : convs) {

@@ -22,6 +22,9 @@ struct TimedConv {
 [[nodiscard]] std::vector<const Candidate*> choose_ways(const std::vector<TimedConv>& convs,
                                                         size_t weight_budget, double error_price);
 
+/// Of all of them together.
+[[nodiscard]] double squared_error(const std::vector<const Candidate*>& ways);
+
 /// Milliseconds of all of them, each computed in the fastest way.
 [[nodiscard]] double least_milliseconds(const std::vector<TimedConv>& convs);
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "engine/cpu/arena.h"
@@ -54,7 +55,6 @@ struct Step {
   std::unique_ptr<Layer> layer;
   double gflop = 0;  // per image
   std::string way;   // candidate's name, of convolutions
-  double error = 0;  // candidate's
 };
 
 /// A convolution that is to be computed another way.
@@ -89,10 +89,11 @@ class Executor final : public Executable {
   void allocate(const ExecutorOptions& options);
   void prepare(const ExecutorOptions& options);
   [[nodiscard]] std::vector<TimedConv> time_convs(const ExecutorOptions& options);
-  void make_steps(const std::vector<TimedConv>& convs, size_t weight_budget, double error_price);
+  void make_steps(const std::vector<const Candidate*>& ways);
   void make_conv_layers(const std::vector<Change>& changes) const;
   void hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance);
   [[nodiscard]] std::vector<Probe> make_probes();
+  [[nodiscard]] double error_on(const std::vector<Probe>& probes);
   [[nodiscard]] std::unique_ptr<Layer> exact_layer(const Op& op) const;
   [[nodiscard]] Outputs exact_outputs(const Probe& probe);
   [[nodiscard]] Outputs first_outputs(int images) const;
@@ -161,7 +162,7 @@ void Executor::prepare(const ExecutorOptions& options) {
   for (const TimedConv& conv : convs) weight_floats += conv.op->weights.size();
   const auto share = static_cast<size_t>(options.weight_share * weight_floats * sizeof(float));
   const size_t budget = std::max(share, options.weight_floor);
-  make_steps(convs, budget, 0);
+  make_steps(choose_ways(convs, budget, 0));
   if (precision_ == Precision::kBf16) hold_to_fp32(convs, budget, options.bf16_error);
   allocate_scratch();
 }
@@ -189,9 +190,7 @@ std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
 }
 
 /// Layers that are computed as before stay.
-void Executor::make_steps(const std::vector<TimedConv>& convs, size_t weight_budget,
-                          double error_price) {
-  const std::vector<const Candidate*> ways = choose_ways(convs, weight_budget, error_price);
+void Executor::make_steps(const std::vector<const Candidate*>& ways) {
   std::vector<Change> changes;
   steps_.resize(network_.ops.size());
   size_t conv = 0;
@@ -225,7 +224,6 @@ void Executor::make_conv_layers(const std::vector<Change>& changes) const {
     const auto& [step, way] = changes[i];
     step->layer = std::move(layers[i]);
     step->way = way->name;
-    step->error = way->error;
   }
 }
 
@@ -255,23 +253,34 @@ std::vector<Timing> Executor::time_op(const Op& op, const std::vector<Candidate>
 
 // ---- bf16 against fp32
 
-/// Raises the price of errors until the network is exact enough, or computes in fp32 alone.
+/// Raises the price of errors until the network is exact enough, or computes in fp32 alone. Prices
+/// that cannot be enough, judged by what was measured last, are skipped: layers take long to pack.
 void Executor::hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
                             double tolerance) {
   constexpr int kDoublings = 27;  // to where no gain in time is worth the smallest error
   double price = 8 * least_milliseconds(convs);
   const std::vector<Probe> probes = make_probes();
-  const auto is_off = [&](const Probe& probe) {
-    run(probe.pictures.data(), probe.images);
-    return !agree(first_outputs(probe.images), probe.exact, tolerance);
-  };
-  const auto rounds = [](const Step& s) { return s.error > 0; };
-  for (int i = 0; i < kDoublings; ++i, price *= 2) {
-    if (std::none_of(steps_.begin(), steps_.end(), rounds)) return;
+  std::vector<const Candidate*> ways = choose_ways(convs, weight_budget, 0);
+  for (int i = 0; i < kDoublings && squared_error(ways) > 0;) {
     allocate_scratch();
-    if (std::none_of(probes.begin(), probes.end(), is_off)) return;
-    make_steps(convs, weight_budget, price);
+    const double found = error_on(probes);
+    if (found <= tolerance) return;
+    const double bearable = squared_error(ways) * std::pow(tolerance / found, 2);
+    do {
+      ways = choose_ways(convs, weight_budget, price);
+      price *= 2;
+    } while (++i < kDoublings && squared_error(ways) > bearable);
+    make_steps(ways);
   }
+}
+
+double Executor::error_on(const std::vector<Probe>& probes) {
+  double worst = 0;
+  for (const Probe& probe : probes) {
+    run(probe.pictures.data(), probe.images);
+    worst = std::max(worst, worst_error(first_outputs(probe.images), probe.exact));
+  }
+  return worst;
 }
 
 /// As many pictures together as the arena takes: layers of fp32 are made for each probe.

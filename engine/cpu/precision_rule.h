@@ -32,6 +32,10 @@ class PrecisionRule {
 /// rough one; the same in every process.
 [[nodiscard]] std::vector<std::vector<float>> probe_pictures(const Shape& shape);
 
+/// The largest relative L2 error of `outputs` against what is `exact`; infinite for a NaN.
+[[nodiscard]] double worst_error(const std::vector<std::vector<float>>& outputs,
+                                 const std::vector<std::vector<float>>& exact);
+
 /// Whether each of `outputs` is within a relative L2 error of `tolerance` of what is `exact`.
 [[nodiscard]] bool agree(const std::vector<std::vector<float>>& outputs,
                          const std::vector<std::vector<float>>& exact, double tolerance);
