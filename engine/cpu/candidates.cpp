@@ -16,8 +16,10 @@ namespace {
 /// derivation of this and of what Winograd's transforms make of it.
 constexpr double kRoundedError = 2.4e-3;
 
-double winograd_error(ConvAlgorithm algorithm) {
+double rounded_error(ConvAlgorithm algorithm) {
   switch (algorithm) {
+    case ConvAlgorithm::kDirect:
+      return kRoundedError;
     case ConvAlgorithm::kWinograd2x2:
       return 1.7 * kRoundedError;
     case ConvAlgorithm::kWinograd2x4:
@@ -33,7 +35,7 @@ Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
           [algorithm, precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
             return make_conv(algorithm, best_conv_isa(precision), p.desc, p.weights, precision);
           },
-          bf16 ? winograd_error(algorithm) : 0.};
+          bf16 ? rounded_error(algorithm) : 0.};
 }
 
 Candidate onednn_candidate(bool bf16, int threads) {

@@ -8,22 +8,14 @@ namespace face::cpu {
 namespace {
 
 void activate(const Epilogue& e, float* values) {
-  switch (e.kind) {
-    case EpilogueKind::kNone:
-      return;
-    case EpilogueKind::kRelu:
-      for (int c = 0; c < e.channels; ++c) values[c] = values[c] < 0.f ? 0.f : values[c];
-      return;
-    case EpilogueKind::kPrelu:
-      for (int c = 0; c < e.channels; ++c)
-        values[c] = values[c] < 0.f ? values[c] * e.slopes[c] : values[c];
-      return;
-    case EpilogueKind::kClip:
-      for (int c = 0; c < e.channels; ++c) {
-        const float floor = values[c] < e.low ? e.low : values[c];
-        values[c] = floor > e.high ? e.high : floor;
-      }
-      return;
+  if (e.kind == EpilogueKind::kPrelu) {
+    for (int c = 0; c < e.channels; ++c)
+      values[c] = values[c] < 0.f ? values[c] * e.slopes[c] : values[c];
+    return;
+  }
+  for (int c = 0; c < e.channels; ++c) {
+    const float floor = values[c] < e.low ? e.low : values[c];
+    values[c] = floor > e.high ? e.high : floor;
   }
 }
 

@@ -15,10 +15,11 @@
 namespace face::cpu {
 
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
-constexpr int kConvRevision = 2;
+constexpr int kConvRevision = 3;
 
 /// What the products' factors are rounded to. Sums, epilogue and activations in memory are float32.
-/// kBf16: Winograd only; transformed weights and transformed tiles are rounded to bfloat16.
+/// kBf16: Winograd and direct only; weights and windows, of Winograd the transformed ones, are
+/// rounded to bfloat16.
 enum class ConvPrecision { kFp32, kBf16 };
 
 /// Builds of the kernels. kAvx512Bf16 has those of kBf16 alone. kWide16OnAvx2 computes with 16-lane

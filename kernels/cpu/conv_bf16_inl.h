@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// kernels/cpu/conv_bf16_inl.h - words of two bfloat16 channels for Winograd: rounding and products,
+// kernels/cpu/conv_bf16_inl.h - words of two bfloat16 channels: rounding and products,
 // by the CPU's instructions where the build has them, else in software.
 #pragma once
 
@@ -73,7 +73,7 @@ FACE_INLINE Vec<8> dot_halves<8>(Vec<8> sum, Vec<8> w, float x) {
 }
 #endif
 
-/// What Winograd is templated on: see Fp32Words.
+/// See Fp32Words (conv_words_inl.h).
 struct Bf16Words {
   static constexpr int kChannels = 2;
 

@@ -4,7 +4,8 @@
 //
 // In NHWC the kernel_w pixels under one row of a window are one contiguous run, so a window is
 // kernel_h pointers. Runs that leave the image point to zeros (above, below) or to a copy with
-// zeros in place of the missing pixels (left, right).
+// zeros in place of the missing pixels (left, right). For bfloat16 a task makes words of its
+// windows first, once for all its channels.
 #include <algorithm>
 
 #include "kernels/cpu/conv_layer.h"
@@ -17,12 +18,22 @@ constexpr int kBlockPixels = 48;
 
 constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
+/// Pixels of a task: about as many for each, and for each thread the same number of few tasks.
+int task_pixels(size_t total, int threads) {
+  const size_t tasks = (total + kBlockPixels - 1) / kBlockPixels;
+  const size_t even = (tasks + threads - 1) / threads * threads;
+  return static_cast<int>((total + even - 1) / even);
+}
+
 class DirectConv final : public Conv {
  public:
-  DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights);
+  DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
+             ConvPrecision precision);
 
-  std::string name() const override { return std::string("direct:") + to_string(isa_); }
-  size_t weight_bytes() const override { return packed_floats_ * sizeof(float); }
+  std::string name() const override {
+    return std::string("direct") + (bf16_ ? "_bf16:" : ":") + to_string(isa_);
+  }
+  size_t weight_bytes() const override { return packed_words_ * sizeof(float); }
   size_t scratch_bytes(int threads) const override {
     return threads * worker_floats() * sizeof(float);
   }
@@ -31,7 +42,10 @@ class DirectConv final : public Conv {
 
  private:
   void pack(const float* weights);
-  [[nodiscard]] size_t worker_floats() const { return table_floats_ + sum_floats_ + copy_floats_; }
+  [[nodiscard]] size_t worker_floats() const {
+    return table_floats_ + source_floats_ + sum_floats_ + copy_floats_ + word_floats_;
+  }
+  void prepare(const float* input, const Epilogue& epilogue, float* own, DirectBlock& a) const;
   void find_windows(const float* input, size_t begin, int pixels, const float** windows,
                     float* copies) const;
   const float* window_row(const float* image, int y, int x, float*& copies) const;
@@ -42,11 +56,14 @@ class DirectConv final : public Conv {
   EpilogueTables epilogue_;
   std::vector<LaneBlock> blocks_;
   std::vector<size_t> block_offset_;
+  bool bf16_;
   int run_;  // floats under one kernel row
-  size_t packed_floats_ = 0;
-  size_t table_floats_ = 0, sum_floats_ = 0, copy_floats_ = 0;  // a worker's scratch
-  AlignedFloats packed_;                                        // [block][row][run][lane]
-  AlignedFloats zeros_;                                         // (run)
+  int run_words_;
+  size_t packed_words_ = 0;
+  // A worker's scratch.
+  size_t table_floats_ = 0, source_floats_ = 0, sum_floats_ = 0, copy_floats_ = 0, word_floats_ = 0;
+  AlignedFloats packed_;  // [block][row][word of the run][lane]
+  AlignedFloats zeros_;   // (run)
 };
 
 /// Output columns whose windows leave the image on the left or right.
@@ -59,42 +76,49 @@ int border_columns(const ConvDesc& d) {
   return count;
 }
 
-DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights)
+DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
+                       ConvPrecision precision)
     : isa_(isa),
       desc_(desc),
-      kernels_(&conv_kernels(isa)),
+      kernels_(&conv_kernels(isa, precision)),
       epilogue_(desc, weights),
       blocks_(lane_blocks(kernels_->lanes, desc.out_channels)),
+      bf16_(precision == ConvPrecision::kBf16),
       run_(desc.kernel_w * desc.in_channels),
+      run_words_(bf16_ ? ceil_div(run_, 2) : run_),
       zeros_(aligned_zeros(run_)) {
   int max_lanes = 0;
   for (const LaneBlock& block : blocks_) {
-    block_offset_.push_back(packed_floats_);
-    packed_floats_ += static_cast<size_t>(desc.kernel_h) * run_ * block.lanes;
+    block_offset_.push_back(packed_words_);
+    packed_words_ += static_cast<size_t>(desc.kernel_h) * run_words_ * block.lanes;
     max_lanes = std::max(max_lanes, block.lanes);
   }
   const size_t rows = static_cast<size_t>(kBlockPixels) * desc.kernel_h;
   table_floats_ = round_to_line(rows * sizeof(float*) / sizeof(float));
+  source_floats_ = round_to_line(kBlockPixels * sizeof(PixelSources) / sizeof(float));
   sum_floats_ = round_to_line(static_cast<size_t>(kBlockPixels) * max_lanes);
   const int border_pixels =
       std::min(kBlockPixels, border_columns(desc) * (ceil_div(kBlockPixels, desc.out_width) + 1));
   copy_floats_ = round_to_line(static_cast<size_t>(border_pixels) * desc.kernel_h * run_);
+  if (bf16_) word_floats_ = round_to_line(rows * run_words_);
   pack(weights.weights);
 }
 
 void DirectConv::pack(const float* weights) {
-  packed_ = aligned_zeros(packed_floats_);
+  packed_ = aligned_zeros(packed_words_);
   const int taps = desc_.kernel_h * desc_.kernel_w;
   for (size_t b = 0; b < blocks_.size(); ++b) {
     const LaneBlock& block = blocks_[b];
+    float* const to = packed_.get() + block_offset_[b];
     for (int lane = 0; lane < block.channels; ++lane) {
       const float* from =
           weights + static_cast<size_t>(block.channel_begin + lane) * desc_.in_channels * taps;
-      float* to = packed_.get() + block_offset_[b] + lane;
       for (int tap = 0; tap < taps; ++tap) {
-        for (int c = 0; c < desc_.in_channels; ++c, to += block.lanes) {
-          *to = from[static_cast<size_t>(c) * taps + tap];
-        }
+        const int row = tap / desc_.kernel_w, first = tap % desc_.kernel_w * desc_.in_channels;
+        float* words = to + static_cast<size_t>(row) * run_words_ * block.lanes + lane;
+        for (int c = 0; c < desc_.in_channels; ++c)
+          put_weight(words, block.lanes, first + c, bf16_,
+                     from[static_cast<size_t>(c) * taps + tap]);
       }
     }
   }
@@ -143,27 +167,39 @@ void DirectConv::find_windows(const float* input, size_t begin, int pixels, cons
   }
 }
 
+/// Windows and sources of the pixels of `a`, in a worker's scratch.
+void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* own,
+                         DirectBlock& a) const {
+  const DirectKernels& kernels = kernels_->direct;
+  auto** windows = reinterpret_cast<const float**>(own);
+  auto* sources = reinterpret_cast<PixelSources*>(own += table_floats_);
+  a.sums = own += source_floats_;
+  float* copies = own += sum_floats_;
+  find_windows(input, a.pixel_begin, a.pixels, windows, copies);
+  if (bf16_) kernels.words({windows, a.pixels * desc_.kernel_h, run_, copies + copy_floats_});
+  kernels.sources(epilogue, a.pixel_begin, a.pixels, sources);
+  a.windows = windows;
+  a.sources = sources;
+}
+
 void DirectConv::run(const float* input, const float* addend, float* output, int batch,
                      void* scratch, const Parallel& parallel) const {
   const size_t total = static_cast<size_t>(batch) * desc_.out_height * desc_.out_width;
-  const int pixel_blocks = static_cast<int>((total + kBlockPixels - 1) / kBlockPixels);
+  const int block_pixels = task_pixels(total, parallel.threads);
+  const int pixel_blocks = static_cast<int>((total + block_pixels - 1) / block_pixels);
   const int channel_blocks = static_cast<int>(blocks_.size());
   const int parts =
       std::min(channel_blocks, std::max(1, ceil_div(3 * parallel.threads, pixel_blocks)));
   const Epilogue epilogue = epilogue_.with_addend(addend);
   parallel(pixel_blocks * parts, [&](int task, int worker) {
-    float* own = static_cast<float*>(scratch) + worker * worker_floats();
-    auto** windows = reinterpret_cast<const float**>(own);
     DirectBlock a;
     a.rows = desc_.kernel_h;
-    a.run = run_;
-    a.windows = windows;
-    a.pixel_begin = static_cast<size_t>(task / parts) * kBlockPixels;
-    a.pixels = static_cast<int>(std::min<size_t>(kBlockPixels, total - a.pixel_begin));
-    a.sums = own + table_floats_;
+    a.run = run_words_;
+    a.pixel_begin = static_cast<size_t>(task / parts) * block_pixels;
+    a.pixels = static_cast<int>(std::min<size_t>(block_pixels, total - a.pixel_begin));
     a.output = output;
     a.epilogue = epilogue;
-    find_windows(input, a.pixel_begin, a.pixels, windows, own + table_floats_ + sum_floats_);
+    prepare(input, epilogue, static_cast<float*>(scratch) + worker * worker_floats(), a);
     const int part = task % parts, end = channel_blocks * (part + 1) / parts;
     for (int b = channel_blocks * part / parts; b < end; ++b) {
       a.weights = packed_.get() + block_offset_[b];
@@ -172,15 +208,16 @@ void DirectConv::run(const float* input, const float* addend, float* output, int
       a.lanes = blocks_[b].lanes;
       a.channel_begin = blocks_[b].channel_begin;
       a.channels = blocks_[b].channels;
-      kernels_->direct(a);
+      kernels_->direct.block(a);
     }
   });
 }
 
 }  // namespace
 
-std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights) {
-  return std::make_unique<DirectConv>(isa, desc, weights);
+std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
+                                  ConvPrecision precision) {
+  return std::make_unique<DirectConv>(isa, desc, weights, precision);
 }
 
 }  // namespace face::cpu

@@ -6,32 +6,75 @@
 #include "kernels/cpu/conv_epilogue_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_simd.h"
+#include "kernels/cpu/conv_words_inl.h"
 
 namespace face::cpu::FACE_CONV_ISA {
 
 // ---- dense
 
-/// A slice of the sum for some pixels: kernel rows [row_begin, row_end), values [begin, begin +
+/// A slice of the sum for some pixels: kernel rows [row_begin, row_end), words [begin, begin +
 /// count) of each row's run.
 struct DirectSlice {
   int row_begin, row_end;
   int begin, count;
+  bool first, last;  // of the sum
 };
 
-/// sums[pixel][lane] (+)= slice of windows * weights, for kPixels pixels.
-template <int kPixels, int kVectors, bool kHalf, bool kAccumulate>
-void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel, float* sums) {
+/// The outputs of some pixels that a micro-kernel has summed: full vectors, then half a vector.
+template <int kPixels, int kFull>
+struct DirectSums {
+  Vec<kWidth> full[kPixels][kFull] = {};
+  Vec<kWidth / 2> half[kPixels] = {};
+};
+
+/// Calls f(vector, lane) for each pixel's vectors, lane being the vector's first.
+template <int kVectors, bool kHalf, typename F>
+FACE_INLINE void for_vectors(const F& f) {
+#pragma GCC unroll 8
+  for (int j = 0; j < kVectors; ++j) f.template operator()<kWidth>(j, j * kWidth);
+  if constexpr (kHalf) f.template operator()<kWidth / 2>(kVectors, kVectors * kWidth);
+}
+
+template <int kLanes, typename Sums>
+FACE_INLINE Vec<kLanes>& vector_of(Sums& sums, int i, int j) {
+  if constexpr (kLanes == kWidth) {
+    return sums.full[i][j];
+  } else {
+    return sums.half[i];
+  }
+}
+
+/// Bias, addend and activation of whole vectors, to the output.
+template <int kPixels, int kVectors, bool kHalf, typename Sums>
+FACE_INLINE void finish_windows(const DirectBlock& a, int pixel, Sums& sums) {
+  const PixelSources* sources = a.sources + pixel;
+  float* out = a.output + (a.pixel_begin + pixel) * a.epilogue.channels + a.channel_begin;
+  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() FACE_LAMBDA_INLINE {
+    for_vectors<kVectors, kHalf>([&]<int kLanes>(int j, int lane) FACE_LAMBDA_INLINE {
+#pragma GCC unroll 16
+      for (int i = 0; i < kPixels; ++i) {
+        store(out + static_cast<size_t>(i) * a.epilogue.channels + lane,
+              finish<kKind, kLanes>(vector_of<kLanes>(sums, i, j), a.epilogue, sources[i],
+                                    a.channel_begin + lane));
+      }
+    });
+  });
+}
+
+/// A slice of windows * weights for kPixels pixels: from the first to the last one sums wait in
+/// a.sums, behind the last they become outputs, unless lanes of the block have no channel.
+template <typename Number, int kPixels, int kVectors, bool kHalf>
+void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
   constexpr int kFull = at_least_one(kVectors);
-  Vec<kWidth> sum[kPixels][kFull] = {};
-  Vec<kWidth / 2> half_sum[kPixels] = {};
-  if constexpr (kAccumulate) {
+  DirectSums<kPixels, kFull> sum;
+  float* waiting = a.sums + static_cast<size_t>(pixel) * kLanes;
+  if (!s.first) {
+    for_vectors<kVectors, kHalf>([&]<int kPart>(int j, int lane) FACE_LAMBDA_INLINE {
 #pragma GCC unroll 16
-    for (int i = 0; i < kPixels; ++i) {
-#pragma GCC unroll 8
-      for (int j = 0; j < kVectors; ++j) sum[i][j] = load<kWidth>(sums + i * kLanes + j * kWidth);
-      if constexpr (kHalf) half_sum[i] = load<kWidth / 2>(sums + i * kLanes + kVectors * kWidth);
-    }
+      for (int i = 0; i < kPixels; ++i)
+        vector_of<kPart>(sum, i, j) = load<kPart>(waiting + i * kLanes + lane);
+    });
   }
   for (int row = s.row_begin; row < s.row_end; ++row) {
     const float* window[kPixels];
@@ -50,20 +93,23 @@ void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel, flo
       for (int i = 0; i < kPixels; ++i) {
         const float x = window[i][k];
 #pragma GCC unroll 8
-        for (int j = 0; j < kVectors; ++j) sum[i][j] += w[j] * x;
-        if constexpr (kHalf) half_sum[i] += half_w * x;
+        for (int j = 0; j < kVectors; ++j)
+          sum.full[i][j] = Number::template multiply_add<kWidth>(sum.full[i][j], w[j], x);
+        if constexpr (kHalf)
+          sum.half[i] = Number::template multiply_add<kWidth / 2>(sum.half[i], half_w, x);
       }
     }
   }
+  if (s.last && a.channels == kLanes)
+    return finish_windows<kPixels, kVectors, kHalf>(a, pixel, sum);
+  for_vectors<kVectors, kHalf>([&]<int kPart>(int j, int lane) FACE_LAMBDA_INLINE {
 #pragma GCC unroll 16
-  for (int i = 0; i < kPixels; ++i) {
-#pragma GCC unroll 8
-    for (int j = 0; j < kVectors; ++j) store(sums + i * kLanes + j * kWidth, sum[i][j]);
-    if constexpr (kHalf) store(sums + i * kLanes + kVectors * kWidth, half_sum[i]);
-  }
+    for (int i = 0; i < kPixels; ++i)
+      store(waiting + i * kLanes + lane, vector_of<kPart>(sum, i, j));
+  });
 }
 
-using MultiplyWindows = void (*)(const DirectBlock&, const DirectSlice&, int, float*);
+using MultiplyWindows = void (*)(const DirectBlock&, const DirectSlice&, int);
 
 /// Most pixels of a micro-kernel: sums in vector registers, window pointers in general ones.
 constexpr int max_pixels(int count) {
@@ -71,121 +117,127 @@ constexpr int max_pixels(int count) {
   return count <= 3 ? 8 : count == 4 ? 6 : 5;
 }
 
-template <int kVectors, bool kHalf, bool kAccumulate, int kPixels = max_pixels(kVectors + kHalf)>
+template <typename Number, int kVectors, bool kHalf, int kPixels = max_pixels(kVectors + kHalf)>
 MultiplyWindows pick_pixels(int pixels) {
   if constexpr (kPixels == 0) {
     return nullptr;
   } else {
-    return pixels == kPixels ? &multiply_windows<kPixels, kVectors, kHalf, kAccumulate>
-                             : pick_pixels<kVectors, kHalf, kAccumulate, kPixels - 1>(pixels);
+    return pixels == kPixels ? &multiply_windows<Number, kPixels, kVectors, kHalf>
+                             : pick_pixels<Number, kVectors, kHalf, kPixels - 1>(pixels);
   }
 }
 
-template <int kVectors, bool kHalf, bool kAccumulate>
+template <typename Number, int kVectors, bool kHalf>
 void multiply_slice(const DirectBlock& a, const DirectSlice& slice) {
-  constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
   constexpr int kMost = max_pixels(kVectors + kHalf);
   const int groups = (a.pixels + kMost - 1) / kMost;
   const int size = a.pixels / groups, larger = a.pixels % groups;
-  const auto small = pick_pixels<kVectors, kHalf, kAccumulate>(size);
-  const auto large = larger > 0 ? pick_pixels<kVectors, kHalf, kAccumulate>(size + 1) : small;
+  const auto small = pick_pixels<Number, kVectors, kHalf>(size);
+  const auto large = larger > 0 ? pick_pixels<Number, kVectors, kHalf>(size + 1) : small;
   int pixel = 0;
   for (int group = 0; group < groups; ++group) {
-    (group < larger ? large : small)(a, slice, pixel, a.sums + pixel * kLanes);
+    (group < larger ? large : small)(a, slice, pixel);
     pixel += size + (group < larger ? 1 : 0);
   }
 }
 
 /// The whole sum, in slices whose weights stay in the first-level cache while all pixels pass.
-template <int kVectors, bool kHalf>
+template <typename Number, int kVectors, bool kHalf>
 void multiply_block(const DirectBlock& a) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
   constexpr int kMostSteps = 4096 / kLanes;  // 16 KiB of weights
-  if (a.rows * a.run <= kMostSteps) {
-    return multiply_slice<kVectors, kHalf, false>(a, {0, a.rows, 0, a.run});
-  }
+  if (a.rows * a.run <= kMostSteps)
+    return multiply_slice<Number, kVectors, kHalf>(a, {0, a.rows, 0, a.run, true, true});
   for (int row = 0; row < a.rows; ++row) {
     for (int begin = 0; begin < a.run; begin += kMostSteps) {
       const int left = a.run - begin;
-      const DirectSlice slice{row, row + 1, begin, left < kMostSteps ? left : kMostSteps};
-      if (row == 0 && begin == 0) {
-        multiply_slice<kVectors, kHalf, false>(a, slice);
-      } else {
-        multiply_slice<kVectors, kHalf, true>(a, slice);
-      }
+      const int count = left < kMostSteps ? left : kMostSteps;
+      const bool first = row == 0 && begin == 0, last = row + 1 == a.rows && count == left;
+      multiply_slice<Number, kVectors, kHalf>(a, {row, row + 1, begin, count, first, last});
     }
   }
 }
 
-FACE_INLINE void multiply_direct(const DirectBlock& a) {
+template <typename Number>
+void multiply_direct(const DirectBlock& a) {
   if constexpr (kWidth == 16) {
     switch (2 * a.vectors + (a.half ? 1 : 0)) {
       case 1:
-        return multiply_block<0, true>(a);
+        return multiply_block<Number, 0, true>(a);
       case 3:
-        return multiply_block<1, true>(a);
+        return multiply_block<Number, 1, true>(a);
       case 5:
-        return multiply_block<2, true>(a);
+        return multiply_block<Number, 2, true>(a);
       case 7:
-        return multiply_block<3, true>(a);
+        return multiply_block<Number, 3, true>(a);
       case 8:
-        return multiply_block<4, false>(a);
+        return multiply_block<Number, 4, false>(a);
       default:
         break;
     }
   }
   switch (a.vectors) {
     case 1:
-      return multiply_block<1, false>(a);
+      return multiply_block<Number, 1, false>(a);
     case 2:
-      return multiply_block<2, false>(a);
+      return multiply_block<Number, 2, false>(a);
     default:
-      return multiply_block<3, false>(a);
+      return multiply_block<Number, 3, false>(a);
   }
 }
 
-/// Image, row and column of a pixel in a stack of outputs.
-struct OutputPixel {
-  int image, y, x;
-};
-FACE_INLINE OutputPixel output_pixel(const Epilogue& e, size_t pixel) {
-  const size_t size = static_cast<size_t>(e.height) * e.width, rest = pixel % size;
-  return {static_cast<int>(pixel / size), static_cast<int>(rest / e.width),
-          static_cast<int>(rest % e.width)};
-}
-
+/// Outputs of a block of which some lanes have no channel.
 template <EpilogueKind kKind>
-void finish_pixel(const DirectBlock& a, int i, const PixelSources& sources) {
-  const float* sums = a.sums + static_cast<size_t>(i) * a.lanes;
-  float* out = a.output + (a.pixel_begin + i) * a.epilogue.channels + a.channel_begin;
-  for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
-    store(out + c,
-          finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue, sources, a.channel_begin + c));
-  });
+void finish_sums(const DirectBlock& a) {
+  for (int i = 0; i < a.pixels; ++i) {
+    const float* sums = a.sums + static_cast<size_t>(i) * a.lanes;
+    float* out = a.output + (a.pixel_begin + i) * a.epilogue.channels + a.channel_begin;
+    for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
+      store(out + c, finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue, a.sources[i],
+                                           a.channel_begin + c));
+    });
+  }
 }
 
-template <EpilogueKind kKind>
-void finish_uniform(const DirectBlock& a) {
-  const Epilogue& e = a.epilogue;
-  for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
-    const Vec<kLanes> bias = load<kLanes>(e.bias + a.channel_begin + c);
-    const float* sums = a.sums + c;
-    float* out = a.output + a.pixel_begin * e.channels + a.channel_begin + c;
-    for (int i = 0; i < a.pixels; ++i, sums += a.lanes, out += e.channels) {
-      store(out, activate<kKind, kLanes>(load<kLanes>(sums) + bias, e, a.channel_begin + c));
-    }
-  });
+template <typename Number>
+void direct_block(const DirectBlock& a) {
+  multiply_direct<Number>(a);
+  if (a.channels == a.lanes) return;
+  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() { finish_sums<kKind>(a); });
 }
 
-inline void direct_block(const DirectBlock& a) {
-  multiply_direct(a);
-  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
-    if (uniform(a.epilogue)) return finish_uniform<kKind>(a);
-    for (int i = 0; i < a.pixels; ++i) {
-      const OutputPixel p = output_pixel(a.epilogue, a.pixel_begin + i);
-      finish_pixel<kKind>(a, i, pixel_sources(a.epilogue, p.image, p.y, p.x));
-    }
-  });
+inline void direct_sources(const Epilogue& e, size_t pixel_begin, int pixels,
+                           PixelSources* sources) {
+  const size_t size = static_cast<size_t>(e.height) * e.width;
+  int image = static_cast<int>(pixel_begin / size);
+  int y = static_cast<int>(pixel_begin % size) / e.width;
+  int x = static_cast<int>(pixel_begin % size) % e.width;
+  for (int i = 0; i < pixels; ++i) {
+    sources[i] = pixel_sources(e, image, y, x);
+    if (++x < e.width) continue;
+    x = 0;
+    if (++y < e.height) continue;
+    y = 0;
+    ++image;
+  }
+}
+
+template <typename Number>
+void direct_words(const DirectWords& a) {
+  const int words = (a.run + Number::kChannels - 1) / Number::kChannels;
+  for (int i = 0; i < a.count; ++i) {
+    const float* run = a.runs[i];
+    float* out = a.words + static_cast<size_t>(i) * words;
+    for_lanes<kWidth>(0, a.run, [&]<int kLanes>(int c) {
+      Number::template store<kLanes>(out + c / Number::kChannels, load<kLanes>(run + c));
+    });
+    a.runs[i] = out;
+  }
+}
+
+template <typename Number>
+constexpr DirectKernels direct_kernels() {
+  return {&direct_words<Number>, &direct_sources, &direct_block<Number>};
 }
 
 // ---- depthwise

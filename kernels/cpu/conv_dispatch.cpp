@@ -102,7 +102,7 @@ bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision preci
   const bool fp32 = precision == ConvPrecision::kFp32;
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
-      return fp32 && d.groups == 1;
+      return d.groups == 1;
     case ConvAlgorithm::kDepthwise:
       return fp32 && d.groups == d.in_channels && d.groups == d.out_channels;
     default:
@@ -132,7 +132,7 @@ std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const Conv
     throw Error(ErrorKind::kInvalidArgument,
                 std::string("convolution: ") + to_string(algorithm) + " cannot compute this layer");
   }
-  if (algorithm == ConvAlgorithm::kDirect) return make_direct(isa, desc, weights);
+  if (algorithm == ConvAlgorithm::kDirect) return make_direct(isa, desc, weights, precision);
   if (algorithm == ConvAlgorithm::kDepthwise) return make_depthwise(isa, desc, weights);
   return make_winograd(algorithm, isa, desc, weights, precision);
 }

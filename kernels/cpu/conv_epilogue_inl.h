@@ -7,12 +7,6 @@
 
 namespace face::cpu::FACE_CONV_ISA {
 
-/// Where one output pixel reads its bias and addend: pointers to channel 0. addend may be null.
-struct PixelSources {
-  const float* bias;
-  const float* addend;
-};
-
 /// Pixel (y, x) of image `image`.
 FACE_INLINE PixelSources pixel_sources(const Epilogue& e, int image, int y, int x) {
   PixelSources s{e.bias, nullptr};
@@ -24,20 +18,14 @@ FACE_INLINE PixelSources pixel_sources(const Epilogue& e, int image, int y, int 
   return s;
 }
 
-/// True if every pixel has the same bias and none an addend.
-FACE_INLINE bool uniform(const Epilogue& e) { return e.bias_stride == 0 && e.addend == nullptr; }
-
 template <EpilogueKind kKind, int kLanes>
 FACE_INLINE Vec<kLanes> activate(Vec<kLanes> x, const Epilogue& e, int channel) {
   const Vec<kLanes> zero{};
-  if constexpr (kKind == EpilogueKind::kRelu) return at_least(x, zero);
   if constexpr (kKind == EpilogueKind::kPrelu) {
     return x < zero ? x * load<kLanes>(e.slopes + channel) : x;
-  }
-  if constexpr (kKind == EpilogueKind::kClip) {
+  } else {
     return at_most<Vec<kLanes>>(at_least<Vec<kLanes>>(x, zero + e.low), zero + e.high);
   }
-  return x;
 }
 
 /// Channels [channel, channel + kLanes) of one pixel.
@@ -52,16 +40,8 @@ FACE_INLINE Vec<kLanes> finish(Vec<kLanes> x, const Epilogue& e, const PixelSour
 /// Calls f.template operator()<kind>() with the epilogue's kind as a constant.
 template <typename F>
 FACE_INLINE void with_kind(EpilogueKind kind, const F& f) {
-  switch (kind) {
-    case EpilogueKind::kNone:
-      return f.template operator()<EpilogueKind::kNone>();
-    case EpilogueKind::kRelu:
-      return f.template operator()<EpilogueKind::kRelu>();
-    case EpilogueKind::kPrelu:
-      return f.template operator()<EpilogueKind::kPrelu>();
-    case EpilogueKind::kClip:
-      return f.template operator()<EpilogueKind::kClip>();
-  }
+  if (kind == EpilogueKind::kPrelu) return f.template operator()<EpilogueKind::kPrelu>();
+  return f.template operator()<EpilogueKind::kClip>();
 }
 
 }  // namespace face::cpu::FACE_CONV_ISA

@@ -4,6 +4,7 @@
 #include "kernels/cpu/conv_direct_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_winograd_inl.h"
+#include "kernels/cpu/conv_words_inl.h"
 
 namespace face::cpu {
 namespace FACE_CONV_ISA {
@@ -28,7 +29,10 @@ float fma_loop(int iterations) {
 const ConvKernels& FACE_CONV_TABLE() {
   namespace isa = FACE_CONV_ISA;
   static constexpr ConvKernels kKernels = {
-      isa::kLaneShape, isa::winograd_set<isa::Fp32Words>(), &isa::direct_block, &isa::depthwise_row,
+      isa::kLaneShape,
+      isa::winograd_set<isa::Fp32Words>(),
+      isa::direct_kernels<isa::Fp32Words>(),
+      &isa::depthwise_row,
       &isa::fma_loop,
   };
   return kKernels;

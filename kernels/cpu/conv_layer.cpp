@@ -3,22 +3,29 @@
 #include "kernels/cpu/conv_layer.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace face::cpu {
 namespace {
 
-EpilogueKind epilogue_kind(ConvActivation activation) {
-  switch (activation) {
-    case ConvActivation::kRelu:
-      return EpilogueKind::kRelu;
-    case ConvActivation::kPrelu:
-      return EpilogueKind::kPrelu;
-    case ConvActivation::kClip:
-      return EpilogueKind::kClip;
+void set_activation(const ConvDesc& desc, Epilogue& epilogue) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  epilogue.low = -kInfinity;
+  epilogue.high = kInfinity;
+  switch (desc.activation) {
     case ConvActivation::kNone:
-      break;
+      return;
+    case ConvActivation::kRelu:
+      epilogue.low = 0.f;
+      return;
+    case ConvActivation::kClip:
+      epilogue.low = desc.clip_low;
+      epilogue.high = desc.clip_high;
+      return;
+    case ConvActivation::kPrelu:
+      epilogue.kind = EpilogueKind::kPrelu;
+      return;
   }
-  return EpilogueKind::kNone;
 }
 
 /// 0 where the window reaches before the input, 2 where it reaches beyond, else 1.
@@ -49,9 +56,7 @@ EpilogueTables::EpilogueTables(const ConvDesc& desc, const ConvWeights& weights)
   epilogue_.row_class = row_class_.data();
   epilogue_.col_class = col_class_.data();
   epilogue_.slopes = slopes_.data();
-  epilogue_.kind = epilogue_kind(desc.activation);
-  epilogue_.low = desc.clip_low;
-  epilogue_.high = desc.clip_high;
+  set_activation(desc, epilogue_);
   epilogue_.addend_upsampled = desc.addend_upsampled;
   epilogue_.height = desc.out_height;
   epilogue_.width = desc.out_width;

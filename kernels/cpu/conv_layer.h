@@ -45,7 +45,8 @@ struct LaneBlock {
                                                   const ConvDesc& desc, const ConvWeights& weights,
                                                   ConvPrecision precision);
 [[nodiscard]] std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& desc,
-                                                const ConvWeights& weights);
+                                                const ConvWeights& weights,
+                                                ConvPrecision precision);
 [[nodiscard]] std::unique_ptr<Conv> make_depthwise(ConvIsa isa, const ConvDesc& desc,
                                                    const ConvWeights& weights);
 

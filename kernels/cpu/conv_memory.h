@@ -3,9 +3,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
+
+#include "kernels/cpu/bf16.h"
 
 namespace face::cpu {
 
@@ -22,6 +26,17 @@ using AlignedFloats = std::unique_ptr<float[], FreeMemory>;
   if (p == nullptr && bytes > 0) throw std::bad_alloc();
   for (size_t i = 0; i < bytes / sizeof(float); ++i) p[i] = 0.f;
   return AlignedFloats(p);
+}
+
+/// Puts channel `c` of one output channel among words (conv_plan.h) of `lanes` output channels.
+inline void put_weight(float* words, size_t lanes, int c, bool bf16, float weight) {
+  if (!bf16) {
+    words[c * lanes] = weight;
+    return;
+  }
+  const uint16_t half = to_bf16(weight);
+  auto* word = reinterpret_cast<char*>(words + c / 2 * lanes);
+  std::memcpy(word + c % 2 * sizeof(half), &half, sizeof(half));
 }
 
 /// The next multiple of a cache line, in floats.

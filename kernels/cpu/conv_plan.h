@@ -9,25 +9,32 @@
 
 namespace face::cpu {
 
-enum class EpilogueKind { kNone, kRelu, kPrelu, kClip };
+enum class EpilogueKind { kClip, kPrelu };
 
 /// What follows the sum: + bias, + addend, activation. Arrays are over all output channels.
+/// A ReLU clips to [0, infinity], no activation to [-infinity, infinity].
 struct Epilogue {
   const float* bias = nullptr;  // rows of bias_stride floats, or one row if bias_stride is 0
   size_t bias_stride = 0;
   const uint8_t* row_class = nullptr;  // (out_height): bias row 3 * row_class[y] + col_class[x]
   const uint8_t* col_class = nullptr;  // (out_width)
   const float* slopes = nullptr;
-  EpilogueKind kind = EpilogueKind::kNone;
+  EpilogueKind kind = EpilogueKind::kClip;
   float low = 0.f, high = 0.f;
   const float* addend = nullptr;
   bool addend_upsampled = false;
   int height = 0, width = 0, channels = 0;  // of one output image
 };
 
-/// Transformed weights and tiles are 32-bit words along the depth: one float32 channel, or two
-/// bfloat16 ones, the first in the lower half; of an odd number of channels the last half is zero.
-/// This many words of a tile lie together.
+/// Where one output pixel reads its bias and addend: pointers to channel 0. addend may be null.
+struct PixelSources {
+  const float* bias;
+  const float* addend;
+};
+
+/// What is multiplied, weights and tiles or windows, are 32-bit words along the depth: one float32
+/// channel, or two bfloat16 ones, the first in the lower half; of an odd number of channels the
+/// last half is zero. This many words of a Winograd tile lie together.
 constexpr int kWinogradDepthBlock = 16;
 
 /// Channels that one task transforms at least.
@@ -94,14 +101,22 @@ struct WinogradSet {
   WinogradKernels tile2x2, tile2x4, tile4x4;
 };
 
+/// Makes words of `count` runs of `run` floats, one behind the other, and lets `runs` point there.
+struct DirectWords {
+  const float** runs = nullptr;
+  int count = 0, run = 0;
+  float* words = nullptr;
+};
+
 /// Output pixels [pixel_begin, pixel_begin + pixels) of a stack of images, one block of channels.
-/// The window of a pixel is `rows` runs of `run` floats: kernel_w * in_channels each.
+/// The window of a pixel is `rows` runs of `run` words: kernel_w * in_channels values each.
 struct DirectBlock {
   const float* const* windows = nullptr;  // [pixel][row]: where each run begins
   int rows = 0, run = 0;
   int pixels = 0;
   size_t pixel_begin = 0;
-  const float* weights = nullptr;  // [row][run][lanes]
+  const PixelSources* sources = nullptr;  // [pixel]
+  const float* weights = nullptr;         // [row][run][lanes]
   int vectors = 0;
   bool half = false;
   int lanes = 0;
@@ -123,11 +138,17 @@ struct DepthwiseRow {
   Epilogue epilogue;
 };
 
-/// The kernels of one instruction set and precision; bf16 ones are Winograd's alone.
+struct DirectKernels {
+  void (*words)(const DirectWords&);
+  void (*sources)(const Epilogue&, size_t pixel_begin, int pixels, PixelSources*);
+  void (*block)(const DirectBlock&);
+};
+
+/// The kernels of one instruction set and precision. Depthwise convolutions are float32 alone.
 struct ConvKernels {
   LaneShape lanes;
   WinogradSet winograd;
-  void (*direct)(const DirectBlock&) = nullptr;
+  DirectKernels direct;
   void (*depthwise)(const DepthwiseRow&) = nullptr;
   /// kFmaChains independent chains of `iterations` multiply-adds on full vectors: the most that a
   /// core's arithmetic gives, for benchmarks. Returns a value that depends on all of them.

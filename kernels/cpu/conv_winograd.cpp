@@ -5,7 +5,6 @@
 #include <array>
 #include <cstring>
 
-#include "kernels/cpu/bf16.h"
 #include "kernels/cpu/conv_layer.h"
 #include "kernels/cpu/conv_memory.h"
 
@@ -148,18 +147,6 @@ void WinogradConv::pack(const float* weights) {
   }
 }
 
-/// Puts channel `c` of one output channel among words of `lanes` output channels.
-void put_weight(float* words, size_t lanes, int c, bool bf16, double value) {
-  const auto number = static_cast<float>(value);
-  if (!bf16) {
-    words[c * lanes] = number;
-    return;
-  }
-  const uint16_t half = to_bf16(number);
-  auto* word = reinterpret_cast<char*>(words + c / 2 * lanes);
-  std::memcpy(word + c % 2 * sizeof(half), &half, sizeof(half));
-}
-
 void WinogradConv::pack_block(const LaneBlock& block, const float* weights, float* packed) const {
   const auto rows = weight_transform(tile_.height), cols = weight_transform(tile_.width);
   const size_t point_stride = static_cast<size_t>(depth_) * block.lanes;
@@ -173,7 +160,8 @@ void WinogradConv::pack_block(const LaneBlock& block, const float* weights, floa
         double t[3];
         for (int j = 0; j < 3; ++j) t[j] = row[0] * g[j] + row[1] * g[3 + j] + row[2] * g[6 + j];
         for (const auto& col : cols) {
-          put_weight(out, block.lanes, c, bf16_, t[0] * col[0] + t[1] * col[1] + t[2] * col[2]);
+          put_weight(out, block.lanes, c, bf16_,
+                     static_cast<float>(t[0] * col[0] + t[1] * col[1] + t[2] * col[2]));
           out += point_stride;
         }
       }

@@ -7,26 +7,9 @@
 #include "kernels/cpu/conv_epilogue_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_simd.h"
+#include "kernels/cpu/conv_words_inl.h"
 
 namespace face::cpu::FACE_CONV_ISA {
-
-// ---- numbers
-
-/// Words of one float32 channel each. Bf16Words (conv_bf16_inl.h) has the same members.
-struct Fp32Words {
-  static constexpr int kChannels = 1;  // of a word
-
-  /// Puts neighbouring channels into words.
-  template <int kLanes>
-  static FACE_INLINE void store(float* words, Vec<kLanes> x) {
-    FACE_CONV_ISA::store(words, x);
-  }
-  /// sum + the products of the channels in w and x.
-  template <int kLanes>
-  static FACE_INLINE Vec<kLanes> multiply_add(Vec<kLanes> sum, Vec<kLanes> w, float x) {
-    return sum + w * x;
-  }
-};
 
 // ---- one-dimensional transforms
 

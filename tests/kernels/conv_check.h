@@ -10,6 +10,14 @@
 
 namespace face::test {
 
+/// Relative L2 error that rounding to bfloat16 may cause: both factors of each product are rounded
+/// to 8 bits, by 2^-7 / sqrt(12) of their exponent's power of two, which on average over mantissas
+/// is 0.74 of the number. Half as much again is allowed: few outputs of a small layer may all be
+/// unlucky.
+inline double bf16_tolerance() {
+  return 1.5 * std::sqrt(2.0) * 0.74 * std::pow(2.0, -7) / std::sqrt(12.0);
+}
+
 /// Every byte of output has to be written, no byte outside the arrays touched, and scratch may hold
 /// anything (it holds NaN). `tolerance` bounds the relative L2 error.
 inline void check_conv(const cpu::Conv& conv, const ConvCase& c, const ConvData& data,
@@ -28,6 +36,19 @@ inline void check_conv(const cpu::Conv& conv, const ConvCase& c, const ConvData&
   }
 }
 
+/// The addend lies in the output.
+inline void check_in_place(const ConvCase& c, const ConvData& data, cpu::ConvAlgorithm algorithm,
+                           cpu::ConvPrecision precision, double tolerance) {
+  const auto conv = cpu::make_conv(algorithm, cpu::best_conv_isa(precision), c.desc,
+                                   data.layer_weights(), precision);
+  std::vector<float> output = data.addend;
+  GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
+  conv->run(data.input.data(), output.data(), output.data(), 1, scratch.data(),
+            cpu::serial_parallel());
+  const double error = relative_l2(output.data(), data.expected);
+  EXPECT_TRUE(error <= tolerance) << conv->name() << ": " << error;
+}
+
 /// Builds of the kernels of `precision` that this machine can run.
 inline std::vector<cpu::ConvIsa> runnable_isas(
     cpu::ConvPrecision precision = cpu::ConvPrecision::kFp32) {
@@ -37,6 +58,18 @@ inline std::vector<cpu::ConvIsa> runnable_isas(
     if (cpu::supported(isa, precision)) result.push_back(isa);
   }
   return result;
+}
+
+/// The first input is NaN, so the first output has to be.
+inline void check_nan(const ConvCase& c, const ConvData& data, cpu::ConvAlgorithm algorithm,
+                      cpu::ConvPrecision precision) {
+  for (const auto isa : runnable_isas(precision)) {
+    const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights(), precision);
+    std::vector<float> output(data.expected.size());
+    GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
+    conv->run(data.input.data(), nullptr, output.data(), 1, scratch.data(), cpu::serial_parallel());
+    EXPECT_TRUE(std::isnan(output[0])) << conv->name() << " " << c.name;
+  }
 }
 
 }  // namespace face::test

@@ -9,12 +9,14 @@ namespace {
 using cpu::ConvActivation;
 using cpu::ConvAlgorithm;
 using cpu::ConvDesc;
+using cpu::ConvPrecision;
 
 /// A sum of `depth` products rounds about sqrt(depth) times by 2^-24 of its own size; epilogue and
-/// products add a few roundings. Twice that is allowed.
-double tolerance(const ConvDesc& d) {
+/// products add a few roundings. Twice that is allowed. bf16: see conv_check.h.
+double tolerance(const ConvDesc& d, ConvPrecision precision) {
   const double depth = static_cast<double>(d.in_channels) / d.groups * d.kernel_h * d.kernel_w;
-  return 2 * std::sqrt(depth + 6.0) * std::pow(2.0, -24);
+  const double fp32 = 2 * std::sqrt(depth + 6.0) * std::pow(2.0, -24);
+  return precision == ConvPrecision::kBf16 ? fp32 + bf16_tolerance() : fp32;
 }
 
 struct Geometry {
@@ -38,12 +40,21 @@ ConvCase layer(const std::string& name, int in, int out, int height, int width, 
   return {name, d, batch};
 }
 
+constexpr ConvPrecision kPrecisions[] = {ConvPrecision::kFp32, ConvPrecision::kBf16};
+
+ConvAlgorithm algorithm_of(const ConvCase& c) {
+  return c.desc.groups == 1 ? ConvAlgorithm::kDirect : ConvAlgorithm::kDepthwise;
+}
+
 void check_all(const ConvCase& c, const cpu::Parallel& parallel) {
   const ConvData data = make_conv_data(c);
-  const auto algorithm = c.desc.groups == 1 ? ConvAlgorithm::kDirect : ConvAlgorithm::kDepthwise;
-  for (const auto isa : runnable_isas()) {
-    const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights());
-    check_conv(*conv, c, data, parallel, tolerance(c.desc));
+  const ConvAlgorithm algorithm = algorithm_of(c);
+  for (const auto precision : kPrecisions) {
+    if (!cpu::can_compute(algorithm, c.desc, precision)) continue;
+    for (const auto isa : runnable_isas(precision)) {
+      const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights(), precision);
+      check_conv(*conv, c, data, parallel, tolerance(c.desc, precision));
+    }
   }
 }
 
@@ -110,6 +121,34 @@ TEST(DirectAndDepthwise, BorderBiasWithStride2) {
       ConvCase c = layer("border", 9, 9, size, size + 1, {3, 2, 1}, 1, depthwise);
       c.desc.border_bias = true;
       check_all(c, cpu::serial_parallel());
+    }
+  }
+}
+
+TEST(DirectAndDepthwise, AddendMayBeTheOutput) {
+  for (const bool depthwise : {false, true}) {
+    ConvCase c = layer("in place", 67, 67, 9, 10, {}, 1, depthwise);
+    c.desc.has_addend = true;
+    const ConvData data = make_conv_data(c);
+    for (const auto precision : kPrecisions)
+      if (cpu::can_compute(algorithm_of(c), c.desc, precision))
+        check_in_place(c, data, algorithm_of(c), precision, tolerance(c.desc, precision));
+  }
+}
+
+TEST(DirectAndDepthwise, NanReachesTheOutputThroughEveryActivation) {
+  for (const bool depthwise : {false, true}) {
+    for (const auto activation : {ConvActivation::kNone, ConvActivation::kRelu,
+                                  ConvActivation::kPrelu, ConvActivation::kClip}) {
+      ConvCase c = layer("activation ", 16, 16, 4, 4, {}, 1, depthwise);
+      c.name.append(std::to_string(static_cast<int>(activation)));
+      c.desc.activation = activation;
+      c.desc.clip_high = 6.f;
+      ConvData data = make_conv_data(c);
+      data.input[0] = std::nanf("");
+      for (const auto precision : kPrecisions)
+        if (cpu::can_compute(algorithm_of(c), c.desc, precision))
+          check_nan(c, data, algorithm_of(c), precision);
     }
   }
 }
