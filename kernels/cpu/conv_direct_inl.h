@@ -141,11 +141,11 @@ void multiply_slice(const DirectBlock& a, const DirectSlice& slice) {
   }
 }
 
-/// The whole sum, in slices whose weights stay in the first-level cache while all pixels pass.
+/// The whole sum, in slices whose weights stay in the second-level cache while all pixels pass.
 template <typename Number, int kVectors, bool kHalf>
 void multiply_block(const DirectBlock& a) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
-  constexpr int kMostSteps = 4096 / kLanes;  // 16 KiB of weights
+  constexpr int kMostSteps = 65536 / kLanes;  // 256 KiB of weights
   if (a.rows * a.run <= kMostSteps)
     return multiply_slice<Number, kVectors, kHalf>(a, {0, a.rows, 0, a.run, true, true});
   for (int row = 0; row < a.rows; ++row) {
