@@ -41,6 +41,7 @@ struct CompileOptions {
   int height = 0, width = 0;  // input size; 0: the network's own, or 640 for a detector
   int threads = 0;            // CPU: 0 takes every core this process may use
   bool use_cudnn = true;      // CUDA only: where it is installed and faster than our kernels
+  PixelLayout layout = PixelLayout::kNchw;  // of Executable::run()'s input; CUDA: kNchw alone
   /// A file that keeps the timings by which implementations are chosen, so that the next start need
   /// not measure; empty: none. Usually timing_path_of() the weight file.
   std::string timing_path = {};
@@ -71,7 +72,8 @@ class Executable {
   [[nodiscard]] virtual size_t weight_bytes() const = 0;  // own copies, beyond the mapped pack
 
   /// Runs `batch` inputs, 1 <= batch <= max_batch().
-  /// Shapes: input (batch, 3, H, W) float32, in the network's own normalisation (Input).
+  /// Shapes: input (batch, 3, H, W) float32, or (batch, H, W, 3) if CompileOptions::layout says so,
+  /// in the network's own normalisation (Input).
   virtual void run(const float* input, int batch) = 0;
   /// A tensor that an Output or DetectorLevel names, after run(): (batch, H, W, C) float32 in host
   /// memory, valid until the next run().

@@ -125,7 +125,7 @@ class CpuPipeline final : public Pipeline {
   std::vector<DetectorPass> passes_;
   std::unique_ptr<Executable> recogniser_;  // may be null
   Normalisation crop_normalisation_;
-  std::vector<float> crop_input_;  // (max_faces_chunk, 3, side, side)
+  std::vector<float> crop_input_;  // (max_faces_chunk, side, side, 3)
   std::vector<Worker> workers_;
   std::vector<Slot> slots_;
   std::vector<Crop> crops_;
@@ -157,6 +157,7 @@ void CpuPipeline::compile(Backend& backend) {
                          .max_batch = options_.max_batch,
                          .threads = options_.threads,
                          .use_cudnn = options_.use_cudnn,
+                         .layout = PixelLayout::kNhwc,
                          .timing_path = timing_path_of(*pack_)};
   for (int size : options_.det_sizes) {
     compile.height = compile.width = size;
@@ -298,7 +299,7 @@ void CpuPipeline::embed_chunk(std::span<const ImageView> images, std::span<const
 
 cpu::InputImage CpuPipeline::crop_input(size_t index) {
   const int side = recogniser_->input_shape().height;
-  return {crop_input_.data() + index * 3 * side * side, side, side, cpu::PixelLayout::kNchw};
+  return {crop_input_.data() + index * 3 * side * side, side, side, PixelLayout::kNhwc};
 }
 
 std::span<const float> CpuPipeline::embedding(size_t index) const {

@@ -25,7 +25,7 @@ DetectorPass::DetectorPass(std::unique_ptr<Executable> executable, int max_batch
 
 void DetectorPass::draw(cpu::Letterbox& letterbox, const ImageView& image, int slot) {
   const size_t floats = size_t(3) * size_ * size_;
-  const cpu::InputImage out{input_.data() + slot * floats, size_, size_, cpu::PixelLayout::kNchw};
+  const cpu::InputImage out{input_.data() + slot * floats, size_, size_, PixelLayout::kNhwc};
   Slot& s = slots_[slot];
   s.fit = letterbox.run(image, normalisation_, out, s.drawn ? &s.fit : nullptr);
   s.drawn = true;

@@ -47,7 +47,7 @@ class DetectorPass {
   Normalisation normalisation_;
   std::vector<Level> levels_;
   uint32_t end_index_;
-  std::vector<float> input_;  // (max_batch, 3, size, size)
+  std::vector<float> input_;  // (max_batch, size, size, 3)
   std::vector<Slot> slots_;
 };
 

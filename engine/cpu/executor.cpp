@@ -104,7 +104,10 @@ class Executor final : public Executable {
                                                   const ExecutorOptions& options) const;
   [[nodiscard]] std::vector<Timing> time_op(const Op& op, const std::vector<Candidate>& candidates);
   [[nodiscard]] float* place(TensorId id, int image) const;
+  [[nodiscard]] const float* source(TensorId id, int image) const;
   void check_batch(int batch) const;
+  void run_as(PixelLayout layout, const float* input, int batch);
+  void take_input(PixelLayout layout, const float* input, int first, int images);
   void load_input(const float* input, int first, int images);
   void run_layer(const Op& op, const Layer& layer, int first, int images, void* scratch) const;
   void run_step(const Step& step, int first, int images) const;
@@ -113,6 +116,7 @@ class Executor final : public Executable {
   Shape input_;
   int max_batch_;
   Precision precision_;
+  PixelLayout layout_;
   Parallel parallel_;
   std::vector<Shape> shapes_;
   ArenaPlan plan_;
@@ -122,6 +126,7 @@ class Executor final : public Executable {
   AlignedFloats arena_;
   std::vector<AlignedFloats> outputs_;  // by TensorId, of those that leave the network
   AlignedFloats scratch_;
+  const float* borrowed_ = nullptr;  // the caller's input, if it needs no other layout
   size_t output_floats_ = 0, scratch_floats_ = 0;
   std::vector<Step> steps_;
 };
@@ -131,6 +136,7 @@ Executor::Executor(const Network& network, const ExecutorOptions& options)
       input_(input_shape_of(network, options.compile)),
       max_batch_(options.compile.max_batch),
       precision_(resolve_precision(options.compile.precision)),
+      layout_(options.compile.layout),
       parallel_(openmp_parallel(team_size(options.compile))),
       shapes_(infer_shapes(network, input_.height, input_.width)),
       plan_(plan_arena(network, shapes_)),
@@ -277,7 +283,7 @@ void Executor::hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_b
 double Executor::error_on(const std::vector<Probe>& probes) {
   double worst = 0;
   for (const Probe& probe : probes) {
-    run(probe.pictures.data(), probe.images);
+    run_as(PixelLayout::kNchw, probe.pictures.data(), probe.images);
     worst = std::max(worst, worst_error(first_outputs(probe.images), probe.exact));
   }
   return worst;
@@ -306,7 +312,7 @@ std::unique_ptr<Layer> Executor::exact_layer(const Op& op) const {
 
 /// By layers that exist one at a time.
 Executor::Outputs Executor::exact_outputs(const Probe& probe) {
-  load_input(probe.pictures.data(), 0, probe.images);
+  take_input(PixelLayout::kNchw, probe.pictures.data(), 0, probe.images);
   for (const Op& op : network_.ops) {
     const auto layer = exact_layer(op);
     const size_t bytes = layer->scratch_bytes(parallel_.threads);
@@ -330,6 +336,12 @@ float* Executor::place(TensorId id, int image) const {
   return arena_.get() + plan_.offset[id] * pass_;
 }
 
+/// Where an op reads a tensor.
+const float* Executor::source(TensorId id, int image) const {
+  const bool borrowed = id == network_.input.tensor && borrowed_ != nullptr;
+  return borrowed ? borrowed_ : place(id, image);
+}
+
 size_t Executor::activation_bytes() const {
   return (plan_.floats * pass_ + output_floats_ + scratch_floats_) * sizeof(float);
 }
@@ -346,6 +358,14 @@ void Executor::check_batch(int batch) const {
                 "batch of " + std::to_string(batch) + ", want 1 to " + std::to_string(max_batch_));
 }
 
+void interleave(const float* red, const float* green, const float* blue, int width, float* out) {
+  for (int x = 0; x < width; ++x, out += 3) {
+    out[0] = red[x];
+    out[1] = green[x];
+    out[2] = blue[x];
+  }
+}
+
 /// (3, H, W) to (H, W, 3).
 void Executor::load_input(const float* input, int first, int images) {
   const int channels = input_.channels, height = input_.height, width = input_.width;
@@ -355,26 +375,34 @@ void Executor::load_input(const float* input, int first, int images) {
     const size_t image = task / height, y = task % height;
     const float* row = input + (first + image) * channels * plane + y * width;
     float* out = to + (image * plane + y * width) * channels;
+    if (channels == 3) return interleave(row, row + plane, row + 2 * plane, width, out);
     for (int x = 0; x < width; ++x)
       for (int c = 0; c < channels; ++c) out[size_t(x) * channels + c] = row[c * plane + x];
   });
 }
 
+void Executor::take_input(PixelLayout layout, const float* input, int first, int images) {
+  borrowed_ = layout == PixelLayout::kNhwc ? input + first * count(input_) : nullptr;
+  if (borrowed_ == nullptr) load_input(input, first, images);
+}
+
 void Executor::run_layer(const Op& op, const Layer& layer, int first, int images,
                          void* scratch) const {
-  const float* addend = op.addend == kNoTensor ? nullptr : place(op.addend, first);
-  layer.run(place(op.input, first), addend, place(op.output, first), images, scratch, parallel_);
+  const float* addend = op.addend == kNoTensor ? nullptr : source(op.addend, first);
+  layer.run(source(op.input, first), addend, place(op.output, first), images, scratch, parallel_);
 }
 
 void Executor::run_step(const Step& step, int first, int images) const {
   run_layer(*step.op, *step.layer, first, images, scratch_.get());
 }
 
-void Executor::run(const float* input, int batch) {
+void Executor::run(const float* input, int batch) { run_as(layout_, input, batch); }
+
+void Executor::run_as(PixelLayout layout, const float* input, int batch) {
   check_batch(batch);
   for (int first = 0; first < batch; first += pass_) {
     const int images = std::min(pass_, batch - first);
-    load_input(input, first, images);
+    take_input(layout, input, first, images);
     for (const Step& step : steps_) run_step(step, first, images);
   }
 }
@@ -400,7 +428,7 @@ std::vector<LayerProfile> Executor::profile(const float* input, int batch) {
       row.milliseconds += std::chrono::duration<double, std::milli>(now - before).count();
       before = now;
     };
-    load_input(input, first, images);
+    take_input(layout_, input, first, images);
     lap(rows[0]);
     for (size_t i = 0; i < steps_.size(); ++i) {
       run_step(steps_[i], first, images);

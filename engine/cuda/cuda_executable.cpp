@@ -178,6 +178,8 @@ std::unique_ptr<Executable> make_cuda_executable(const Device& device, const Net
   if (options.max_batch < 1)
     throw Error(ErrorKind::kInvalidArgument,
                 "max_batch: " + std::to_string(options.max_batch) + " is less than 1");
+  if (options.layout != PixelLayout::kNchw)
+    throw Error(ErrorKind::kInvalidArgument, "layout: CUDA takes planes alone");
   make_current(device);
   const auto side = [](int asked, int own) { return asked > 0 ? asked : own > 0 ? own : 640; };
   return std::make_unique<CudaExecutable>(

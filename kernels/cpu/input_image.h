@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "kernels/math/types.h"
+
 namespace face::cpu {
 
 /// Bytes that the vector kernels read at the first byte of a pixel, to get its neighbour too.
 constexpr int kPairBytes = 16;
-
-enum class PixelLayout { kNchw, kNhwc };
 
 /// One image of a network's input, not owned: 3 * height * width floats.
 /// Shape: (3, height, width) for kNchw, (height, width, 3) for kNhwc.

@@ -24,6 +24,9 @@ struct ImageView {
   uint8_t orientation = 1;  // EXIF 1..8, from what is stored to upright
 };
 
+/// Order of a network input's floats: (channels, height, width) or (height, width, channels).
+enum class PixelLayout : uint8_t { kNchw, kNhwc };
+
 /// A point in pixels, x to the right, y down.
 struct Point {
   float x = 0.f;

@@ -142,7 +142,7 @@ TEST_F(CpuPipelineTest, EmbedsTheAlignedCropOfTheRightImage) {
     for (const Face& face : faces[i]) {
       std::vector<float> crop(size_t(3) * 6 * 6);
       align.run(images[i], face.detection.landmarks, {127.5f, 1.f / 128},
-                {crop.data(), 6, 6, cpu::PixelLayout::kNchw});
+                {crop.data(), 6, 6, PixelLayout::kNchw});
       std::map<TensorId, std::vector<float>> want;
       describe_crop(crop.data(), {3, 6, 6}, want);
       EXPECT_EQ(face.embedding, want[2]);

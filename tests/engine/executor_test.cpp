@@ -61,6 +61,7 @@ constexpr Way kWays[] = {{"fastest", "", Precision::kFp32, 3e-6},
                          {"winograd2x4", "winograd2x4", Precision::kFp32, 3e-6},
                          {"winograd4x4", "winograd4x4", Precision::kFp32, 3e-6},
                          {"bf16", "onednn", Precision::kBf16, 8e-3},
+                         {"bf16_direct", "direct_bf16", Precision::kBf16, 8e-3},
                          {"bf16_2x2", "winograd2x2_bf16", Precision::kBf16, 1e-2},
                          {"bf16_2x4", "winograd2x4_bf16", Precision::kBf16, 1.3e-2},
                          {"bf16_4x4", "winograd4x4_bf16", Precision::kBf16, 2e-2},
@@ -127,6 +128,29 @@ TEST_P(EveryOp, GivesTheSameBitsInEverySlotAndBatch) {
       EXPECT_TRUE(std::equal(alone.begin(), alone.end(), got)) << way.name << ", slot " << slot;
     }
   }
+}
+
+TEST_P(EveryOp, TakesInterleavedChannels) {
+  OwnedNetwork owned;
+  test::fill_op_case(owned, GetParam());
+  const Network& network = owned.network;
+  const size_t pixels = size_t(network.input.height) * network.input.width;
+  const std::vector<float> planes = random_input(2 * 3 * pixels, 6);
+  std::vector<float> interleaved(planes.size());
+  for (size_t i = 0; i < planes.size(); ++i) {
+    const size_t image = i / (3 * pixels), channel = i / pixels % 3, pixel = i % pixels;
+    interleaved[(image * pixels + pixel) * 3 + channel] = planes[i];
+  }
+  cpu::ExecutorOptions options;
+  options.compile = {.precision = Precision::kFp32, .max_batch = 2, .threads = 2};
+  const auto expected = cpu::make_executor(network, options);
+  options.compile.layout = PixelLayout::kNhwc;
+  const auto executable = cpu::make_executor(network, options);
+  expected->run(planes.data(), 2);
+  executable->run(interleaved.data(), 2);
+  const auto want = expected->output(network.outputs[0].tensor);
+  const auto got = executable->output(network.outputs[0].tensor);
+  EXPECT_TRUE(std::equal(want.begin(), want.end(), got.begin()));
 }
 
 std::string case_name(const testing::TestParamInfo<OpCase>& info) { return info.param.name; }

@@ -34,7 +34,7 @@ class FakeExecutable final : public Executable {
     outputs_.clear();
     for (int i = 0; i < batch; ++i) {
       std::map<TensorId, std::vector<float>> one;
-      script_(input + size_t(i) * 3 * options_.height * options_.width, input_shape(), one);
+      script_(planes(input, i).data(), input_shape(), one);
       for (auto& [tensor, values] : one)
         outputs_[tensor].insert(outputs_[tensor].end(), values.begin(), values.end());
     }
@@ -51,6 +51,17 @@ class FakeExecutable final : public Executable {
   std::vector<int> batches;
 
  private:
+  /// Input `i` of the batch as (3, height, width).
+  [[nodiscard]] std::vector<float> planes(const float* input, int i) const {
+    const size_t pixels = size_t(options_.height) * options_.width;
+    const float* image = input + i * 3 * pixels;
+    std::vector<float> result(image, image + 3 * pixels);
+    if (options_.layout == PixelLayout::kNchw) return result;
+    for (size_t c = 0; c < 3; ++c)
+      for (size_t p = 0; p < pixels; ++p) result[c * pixels + p] = image[3 * p + c];
+    return result;
+  }
+
   const Network& network_;
   CompileOptions options_;
   Script script_;
