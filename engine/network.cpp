@@ -29,8 +29,10 @@ Shape output_shape(const Network& network, const Op& op, const Shape& in) {
   switch (op.kind) {
     case OpKind::kConv:
     case OpKind::kMaxPool:
-    case OpKind::kAveragePool:
-      return window_shape(op, in, channels);
+    case OpKind::kAveragePool: {
+      const Shape out = window_shape(op, in, channels);
+      return op.max_pooled ? Shape{channels, out.height / 2, out.width / 2} : out;
+    }
     case OpKind::kFullyConnected:
       return {channels, 1, 1};
     case OpKind::kUpsample2x:
@@ -290,7 +292,7 @@ uint64_t mac_count(const Op& op, const std::vector<Shape>& shapes) {
   if (op.kind == OpKind::kFullyConnected) return op.weights.size();
   if (op.kind != OpKind::kConv) return 0;
   const Shape& out = shapes[op.output];
-  return op.weights.size() * uint64_t(out.height) * out.width;
+  return op.weights.size() * uint64_t(out.height) * out.width * (op.max_pooled ? 4 : 1);
 }
 
 int out_channels(const Network& network, const Op& op) {

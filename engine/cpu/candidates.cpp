@@ -8,6 +8,8 @@
 #include "engine/cpu/bf16.h"
 #include "engine/cpu/onednn_conv.h"
 #include "engine/cpu/plain_conv.h"
+#include "engine/cpu/pooling.h"
+#include "kernels/cpu/conv_memory.h"
 
 namespace face::cpu {
 namespace {
@@ -36,12 +38,6 @@ Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
             return make_conv(algorithm, best_conv_isa(precision), p.desc, p.weights, precision);
           },
           bf16 ? rounded_error(algorithm) : 0.};
-}
-
-Candidate onednn_candidate(bool bf16, int threads) {
-  return {bf16 ? "onednn_bf16" : "onednn",
-          [bf16, threads](const ConvProblem& p) { return make_onednn_conv(p, bf16, threads); },
-          bf16 ? kRoundedError : 0.};
 }
 
 /// The candidate on rounded weights and inputs.
@@ -95,22 +91,78 @@ Candidate with_sigmoid(const Candidate& candidate) {
           candidate.error};
 }
 
+ConvProblem unpooled(const ConvProblem& problem) {
+  ConvProblem whole = problem;
+  whole.desc.max_pool = false;
+  return whole;
+}
+
+/// A layer, its whole map in the scratch, and the map's maxima.
+class WithMaxPool final : public Layer {
+ public:
+  WithMaxPool(std::unique_ptr<Layer> layer, const ConvDesc& desc)
+      : layer_(std::move(layer)),
+        pool_(make_max_pool_2x2({desc.out_channels, desc.out_height, desc.out_width},
+                                desc.max_batch)),
+        map_floats_(round_to_line(size_t(desc.max_batch) * desc.out_height * desc.out_width *
+                                  desc.out_channels)) {}
+
+  [[nodiscard]] std::string name() const override { return layer_->name() + "+pool"; }
+  [[nodiscard]] size_t weight_bytes() const override { return layer_->weight_bytes(); }
+  [[nodiscard]] size_t scratch_bytes(int threads) const override {
+    return map_floats_ * sizeof(float) + layer_->scratch_bytes(threads);
+  }
+  void run(const float* input, const float*, float* output, int batch, void* scratch,
+           const Parallel& parallel) const override {
+    auto* map = static_cast<float*>(scratch);
+    layer_->run(input, nullptr, map, batch, map + map_floats_, parallel);
+    pool_->run(map, nullptr, output, batch, nullptr, parallel);
+  }
+
+ private:
+  std::unique_ptr<Layer> layer_, pool_;
+  size_t map_floats_;
+};
+
+Candidate with_max_pool(const Candidate& candidate) {
+  return {candidate.name,
+          [make = candidate.make](const ConvProblem& p) -> std::unique_ptr<Layer> {
+            auto layer = make(unpooled(p));
+            return layer == nullptr ? nullptr
+                                    : std::make_unique<WithMaxPool>(std::move(layer), p.desc);
+          },
+          candidate.error};
+}
+
+Candidate onednn_candidate(const ConvProblem& problem, bool bf16, int threads) {
+  const Candidate onednn{
+      bf16 ? "onednn_bf16" : "onednn",
+      [bf16, threads](const ConvProblem& p) { return make_onednn_conv(p, bf16, threads); },
+      bf16 ? kRoundedError : 0.};
+  return problem.desc.max_pool ? with_max_pool(onednn) : onednn;
+}
+
 /// Our kernels, those with the fewest operations last.
 std::vector<Candidate> own_candidates(const ConvProblem& problem, ConvPrecision precision) {
   std::vector<Candidate> result;
   if (problem.stride_w != problem.desc.stride) return result;
-  const std::vector<ConvAlgorithm> algorithms = conv_algorithms(problem.desc, precision);
-  for (auto it = algorithms.rbegin(); it != algorithms.rend(); ++it)
-    result.push_back(own_candidate(*it, precision));
+  const auto algorithms = conv_algorithms(unpooled(problem).desc, precision);
+  for (auto it = algorithms.rbegin(); it != algorithms.rend(); ++it) {
+    const Candidate own = own_candidate(*it, precision);
+    const bool pools = can_compute(*it, problem.desc, precision) || !problem.desc.max_pool;
+    result.push_back(pools ? own : with_max_pool(own));
+  }
   return result;
 }
 
 std::vector<Candidate> fp32_candidates(const ConvProblem& problem, int threads) {
   std::vector<Candidate> result = own_candidates(problem, ConvPrecision::kFp32);
-  if (result.empty()) return {onednn_candidate(false, threads), {"plain", make_plain_conv}};
+  const Candidate onednn = onednn_candidate(problem, false, threads);
+  const Candidate plain{"plain", make_plain_conv};
+  if (result.empty()) return {onednn, problem.desc.max_pool ? with_max_pool(plain) : plain};
   // oneDNN runs picture by picture: it would read a fully connected layer's weights for each.
   const bool one_pixel = problem.desc.out_height * problem.desc.out_width == 1;
-  if (!one_pixel) result.push_back(onednn_candidate(false, threads));
+  if (!one_pixel) result.push_back(onednn);
   return result;
 }
 
@@ -121,7 +173,7 @@ std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision pre
   std::vector<Candidate> result = fp32_candidates(problem, threads);
   if (precision == Precision::kBf16) {
     if (has_native_bf16()) {
-      result.push_back(onednn_candidate(true, threads));
+      result.push_back(onednn_candidate(problem, true, threads));
     } else {
       for (Candidate& candidate : result) candidate = rounding(candidate);
     }

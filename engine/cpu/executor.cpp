@@ -12,6 +12,7 @@
 #include "engine/cpu/arena.h"
 #include "engine/cpu/choice.h"
 #include "engine/cpu/onednn_conv.h"
+#include "engine/cpu/pool_fusion.h"
 #include "engine/cpu/precision_rule.h"
 #include "engine/error.h"
 #include "kernels/cpu/conv_memory.h"
@@ -43,6 +44,11 @@ Shape input_shape_of(const Network& network, const CompileOptions& options) {
   if (shape.height < 1 || shape.width < 1)
     refuse("input of " + std::to_string(shape.height) + "x" + std::to_string(shape.width));
   return shape;
+}
+
+Network graph_of(const Network& network, const CompileOptions& options) {
+  const Shape in = input_shape_of(network, options);
+  return fuse_max_pools(network, infer_shapes(network, in.height, in.width));
 }
 
 [[noreturn]] void refuse_op(const Op& op) {
@@ -113,6 +119,7 @@ class Executor final : public Executable {
   void run_step(const Step& step, int first, int images) const;
 
   const Network& network_;
+  Network graph_;  // what runs
   Shape input_;
   int max_batch_;
   Precision precision_;
@@ -133,15 +140,16 @@ class Executor final : public Executable {
 
 Executor::Executor(const Network& network, const ExecutorOptions& options)
     : network_(network),
+      graph_(graph_of(network, options.compile)),
       input_(input_shape_of(network, options.compile)),
       max_batch_(options.compile.max_batch),
       precision_(resolve_precision(options.compile.precision)),
       layout_(options.compile.layout),
       parallel_(openmp_parallel(team_size(options.compile))),
-      shapes_(infer_shapes(network, input_.height, input_.width)),
-      plan_(plan_arena(network, shapes_)),
-      leaving_(leaving_tensors(network)),
-      rule_(network, shapes_, precision_) {
+      shapes_(infer_shapes(graph_, input_.height, input_.width)),
+      plan_(plan_arena(graph_, shapes_)),
+      leaving_(leaving_tensors(graph_)),
+      rule_(graph_, shapes_, precision_) {
   if (max_batch_ < 1) refuse("max_batch " + std::to_string(max_batch_));
   allocate(options);
   prepare(options);
@@ -153,7 +161,7 @@ void Executor::allocate(const ExecutorOptions& options) {
   pass_ = static_cast<int>(
       std::clamp<size_t>(options.arena_budget / image_bytes, 1, static_cast<size_t>(max_batch_)));
   arena_ = aligned_zeros(plan_.floats * pass_);
-  outputs_.resize(network_.tensors.size());
+  outputs_.resize(graph_.tensors.size());
   for (size_t id = 0; id < outputs_.size(); ++id) {
     if (!leaving_[id]) continue;
     const size_t floats = round_to_line(count(shapes_[id]) * max_batch_);
@@ -185,7 +193,7 @@ std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
   std::vector<TimedConv> convs;
   const std::string& timing_path = options.compile.timing_path;
   if (!timing_path.empty()) Tuner::shared().load(timing_path);
-  for (const Op& op : network_.ops) {
+  for (const Op& op : graph_.ops) {
     if (!is_conv(op)) continue;
     std::vector<Candidate> ways = candidates(op, options);
     std::vector<Timing> timings = time_op(op, ways);
@@ -198,10 +206,10 @@ std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
 /// Layers that are computed as before stay.
 void Executor::make_steps(const std::vector<const Candidate*>& ways) {
   std::vector<Change> changes;
-  steps_.resize(network_.ops.size());
+  steps_.resize(graph_.ops.size());
   size_t conv = 0;
   for (size_t i = 0; i < steps_.size(); ++i) {
-    const Op& op = network_.ops[i];
+    const Op& op = graph_.ops[i];
     Step& step = steps_[i];
     step.op = &op;
     step.gflop = 2e-9 * static_cast<double>(mac_count(op, shapes_));
@@ -313,7 +321,7 @@ std::unique_ptr<Layer> Executor::exact_layer(const Op& op) const {
 /// By layers that exist one at a time.
 Executor::Outputs Executor::exact_outputs(const Probe& probe) {
   take_input(PixelLayout::kNchw, probe.pictures.data(), 0, probe.images);
-  for (const Op& op : network_.ops) {
+  for (const Op& op : graph_.ops) {
     const auto layer = exact_layer(op);
     const size_t bytes = layer->scratch_bytes(parallel_.threads);
     run_layer(op, *layer, 0, probe.images, aligned_zeros(bytes / sizeof(float) + 1).get());
@@ -338,7 +346,7 @@ float* Executor::place(TensorId id, int image) const {
 
 /// Where an op reads a tensor.
 const float* Executor::source(TensorId id, int image) const {
-  const bool borrowed = id == network_.input.tensor && borrowed_ != nullptr;
+  const bool borrowed = id == graph_.input.tensor && borrowed_ != nullptr;
   return borrowed ? borrowed_ : place(id, image);
 }
 
@@ -370,7 +378,7 @@ void interleave(const float* red, const float* green, const float* blue, int wid
 void Executor::load_input(const float* input, int first, int images) {
   const int channels = input_.channels, height = input_.height, width = input_.width;
   const size_t plane = size_t(height) * width;
-  float* to = place(network_.input.tensor, first);
+  float* to = place(graph_.input.tensor, first);
   parallel_(images * height, [&](int task, int) {
     const size_t image = task / height, y = task % height;
     const float* row = input + (first + image) * channels * plane + y * width;

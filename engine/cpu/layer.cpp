@@ -48,8 +48,9 @@ ConvProblem conv_problem(const Op& op, const LayerShapes& s) {
   d.in_height = s.input.height;
   d.in_width = s.input.width;
   d.out_channels = s.output.channels;
-  d.out_height = s.output.height;
-  d.out_width = s.output.width;
+  d.max_pool = op.max_pooled;
+  d.out_height = s.output.height * (op.max_pooled ? 2 : 1);
+  d.out_width = s.output.width * (op.max_pooled ? 2 : 1);
   set_window(d, op);
   d.border_bias = op.bias_kind == BiasKind::kBorder9;
   d.has_addend = op.addend != kNoTensor;

@@ -27,7 +27,8 @@ int padded_count(const Op& op, const Shape& in, int y, int x) {
 }
 
 void take_max(const float* in, float* out, int channels) {
-  for (int c = 0; c < channels; ++c) out[c] = in[c] <= out[c] ? out[c] : in[c];  // keeps a NaN
+  for (int c = 0; c < channels; ++c)
+    out[c] = in[c] > out[c] || in[c] != in[c] ? in[c] : out[c];  // a NaN stays
 }
 
 void take_sum(const float* in, float* out, int channels) {
@@ -115,6 +116,13 @@ class Upsampling final : public RowLayer {
 
 std::unique_ptr<Layer> make_pooling(const Op& op, const LayerShapes& shapes) {
   return std::make_unique<Pooling>(op, shapes);
+}
+
+std::unique_ptr<Layer> make_max_pool_2x2(const Shape& input, int max_batch) {
+  Op op;
+  op.kind = OpKind::kMaxPool;
+  op.kernel_h = op.kernel_w = op.stride_h = op.stride_w = 2;
+  return make_pooling(op, {input, {input.channels, input.height / 2, input.width / 2}, max_batch});
 }
 
 std::unique_ptr<Layer> make_upsampling(const Op& op, const LayerShapes& shapes) {

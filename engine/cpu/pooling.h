@@ -15,4 +15,7 @@ namespace face::cpu {
 /// kUpsample2x.
 [[nodiscard]] std::unique_ptr<Layer> make_upsampling(const Op& op, const LayerShapes& shapes);
 
+/// 2x2, stride 2. REQUIRES: even height and width.
+[[nodiscard]] std::unique_ptr<Layer> make_max_pool_2x2(const Shape& input, int max_batch);
+
 }  // namespace face::cpu

@@ -57,6 +57,9 @@ struct ConvDesc {
   bool has_addend = false;
   /// The addend has half the output's height and width; pixel (y, x) adds (y / 2, x / 2).
   bool addend_upsampled = false;
+  /// The output is the 2x2 maximum, stride 2, of what is described here: out_height / 2 by
+  /// out_width / 2, both even; no addend.
+  bool max_pool = false;
   ConvActivation activation = ConvActivation::kNone;
   float clip_low = 0.f, clip_high = 0.f;
 };
@@ -105,7 +108,7 @@ class Conv {
 };
 
 /// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group;
-/// depthwise as many groups as input and output channels; direct one group.
+/// depthwise as many groups as input and output channels; direct one group. Winograd alone pools.
 [[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc,
                                ConvPrecision precision = ConvPrecision::kFp32);
 

@@ -102,9 +102,9 @@ bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision preci
   const bool fp32 = precision == ConvPrecision::kFp32;
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
-      return d.groups == 1;
+      return d.groups == 1 && !d.max_pool;
     case ConvAlgorithm::kDepthwise:
-      return fp32 && d.groups == d.in_channels && d.groups == d.out_channels;
+      return fp32 && d.groups == d.in_channels && d.groups == d.out_channels && !d.max_pool;
     default:
       break;
   }

@@ -58,6 +58,7 @@ EpilogueTables::EpilogueTables(const ConvDesc& desc, const ConvWeights& weights)
   epilogue_.slopes = slopes_.data();
   set_activation(desc, epilogue_);
   epilogue_.addend_upsampled = desc.addend_upsampled;
+  epilogue_.max_pool = desc.max_pool;
   epilogue_.height = desc.out_height;
   epilogue_.width = desc.out_width;
   epilogue_.channels = desc.out_channels;

@@ -23,7 +23,8 @@ struct Epilogue {
   float low = 0.f, high = 0.f;
   const float* addend = nullptr;
   bool addend_upsampled = false;
-  int height = 0, width = 0, channels = 0;  // of one output image
+  bool max_pool = false;                    // 2x2, stride 2, of Winograd's outputs alone
+  int height = 0, width = 0, channels = 0;  // of one output image, before it is pooled
 };
 
 /// Where one output pixel reads its bias and addend: pointers to channel 0. addend may be null.

@@ -55,6 +55,13 @@ FACE_INLINE V at_most(V x, V high) {
   return high < x ? high : x;
 }
 
+/// The larger one; a NaN wins.
+template <typename V>
+FACE_INLINE V larger(V a, V b) {
+  const V more = b > a ? b : a;
+  return b != b ? b : more;
+}
+
 /// Calls f.template operator()<lanes>(i) so that [begin, end) is covered once: steps of kLanes,
 /// then of half as many, down to one. No access beyond `end`.
 template <int kLanes, typename F>

@@ -63,7 +63,8 @@ class WinogradConv final : public Conv {
                const ConvWeights& weights, ConvPrecision precision);
 
   std::string name() const override {
-    return std::string(to_string(algorithm_)) + (bf16_ ? "_bf16:" : ":") + to_string(isa_);
+    return std::string(to_string(algorithm_)) + (bf16_ ? "_bf16" : "") +
+           (desc_.max_pool ? "_pool:" : ":") + to_string(isa_);
   }
   size_t weight_bytes() const override { return packed_words_ * sizeof(float); }
   size_t scratch_bytes(int threads) const override;

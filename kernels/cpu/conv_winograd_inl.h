@@ -309,6 +309,36 @@ FACE_INLINE void output_lanes(const WinogradOutput& a, const OutputTile& tile,
   }
 }
 
+/// As output_lanes(), of maps that are pooled: height and width of the tile are even.
+template <int kMy, int kMx, EpilogueKind kKind, int kLanes>
+FACE_INLINE void pooled_lanes(const WinogradOutput& a, const OutputTile& tile,
+                              const PixelSources (*sources)[kMx], const float* m, int channel) {
+  Vec<kLanes> rows[kMy][6];
+  inverse_transform<kMy, kMx, kLanes>(m, a.point_stride, rows);
+  const Epilogue& e = a.epilogue;
+  for (int i = 0; i < tile.height; i += 2) {
+    Vec<kLanes> upper[kMx], lower[kMx];
+    output_transform<kMx>(rows[i], upper);
+    output_transform<kMx>(rows[i + 1], lower);
+    const size_t row =
+        (static_cast<size_t>(tile.image) * (e.height / 2) + (tile.y + i) / 2) * (e.width / 2);
+    float* out = a.output + (row + tile.x / 2) * e.channels + channel;
+#pragma GCC unroll 2
+    for (int j = 0; j < kMx; j += 2, out += e.channels) {
+      if (j >= tile.width) break;
+      Vec<kLanes> most{};
+#pragma GCC unroll 2
+      for (int k = j; k < j + 2; ++k) {
+        const Vec<kLanes> one =
+            larger<Vec<kLanes>>(finish<kKind, kLanes>(upper[k], e, sources[i][k], channel),
+                                finish<kKind, kLanes>(lower[k], e, sources[i + 1][k], channel));
+        most = k == j ? one : larger<Vec<kLanes>>(most, one);
+      }
+      store(out, most);
+    }
+  }
+}
+
 template <int kMy, int kMx, EpilogueKind kKind>
 void output_tile(const WinogradOutput& a, const OutputTile& tile, const float* m) {
   PixelSources sources[kMy][kMx];
@@ -318,6 +348,8 @@ void output_tile(const WinogradOutput& a, const OutputTile& tile, const float* m
     }
   }
   for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
+    if (a.epilogue.max_pool)
+      return pooled_lanes<kMy, kMx, kKind, kLanes>(a, tile, sources, m + c, a.channel_begin + c);
     output_lanes<kMy, kMx, kKind, kLanes>(a, tile, sources, m + c, a.channel_begin + c);
   });
 }

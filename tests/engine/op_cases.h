@@ -24,6 +24,7 @@ struct OpCase {
   bool addend = false, upsampled = false;
   int stride_w = 0;  // 0: stride
   bool ceil_mode = false, count_include_pad = false;
+  bool pooled = false;  // a 2x2 max-pool follows
 };
 
 inline std::span<const float> random_values(OwnedNetwork& owned, size_t count, float scale,
@@ -100,6 +101,15 @@ inline void fill_op_case(OwnedNetwork& owned, const OpCase& c) {
   set_weights(owned, op, c);
   set_activation(owned, op, c.activation, c.out);
   n.ops.push_back(op);
+  if (c.pooled) {
+    Op pool;
+    pool.kind = OpKind::kMaxPool;
+    pool.name = "pool";
+    pool.kernel_h = pool.kernel_w = pool.stride_h = pool.stride_w = 2;
+    pool.input = op.output;
+    pool.output = op.output = owned.tensor("pool", c.out);
+    n.ops.push_back(pool);
+  }
   Op last;  // so that the op's numbers do not leave the network, and bfloat16 may compute it
   last.kind = OpKind::kActivation;
   last.name = "last";
@@ -137,6 +147,13 @@ inline std::vector<OpCase> op_cases() {
       {.name = "conv_border_addend", .in = 24, .out = 24, .bias = kBorder, .addend = true},
       {.name = "conv_upsampled", .in = 16, .out = 56, .height = 12, .width = 8, .activation = kRelu, .addend = true, .upsampled = true},
       {.name = "conv_1x1_upsampled", .in = 16, .out = 24, .height = 6, .width = 10, .kernel = 1, .pad = 0, .addend = true, .upsampled = true},
+      {.name = "conv_pooled", .in = 28, .out = 30, .height = 12, .width = 10, .activation = kRelu, .pooled = true},
+      {.name = "conv_pooled_odd", .in = 16, .out = 16, .height = 9, .width = 10, .pooled = true},
+      {.name = "conv_1x1_pooled", .in = 24, .out = 40, .height = 6, .width = 8, .kernel = 1, .pad = 0, .activation = kPrelu, .pooled = true},
+      {.name = "conv_border_pooled", .in = 16, .out = 16, .height = 8, .width = 6, .bias = kBorder, .pooled = true},
+      {.name = "conv_addend_pooled", .in = 16, .out = 16, .height = 8, .width = 6, .addend = true, .pooled = true},
+      {.name = "conv_sigmoid_pooled", .in = 16, .out = 10, .height = 8, .width = 6, .activation = kSigmoid, .pooled = true},
+      {.name = "groups_pooled", .in = 24, .out = 32, .height = 8, .width = 8, .groups = 4, .pooled = true},
       {.name = "depthwise", .in = 20, .out = 20, .groups = 20, .activation = kRelu},
       {.name = "depthwise_stride2", .in = 36, .out = 36, .height = 14, .width = 13, .groups = 36, .stride = 2, .activation = kPrelu},
       {.name = "depthwise_7x7_to_1", .in = 64, .out = 64, .height = 7, .width = 7, .groups = 64, .kernel = 7, .pad = 0},

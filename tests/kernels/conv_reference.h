@@ -96,6 +96,22 @@ inline double reference_pixel(const cpu::ConvDesc& d, const ConvData& data, int 
   return activate(d, sum, data.slopes[o]);
 }
 
+/// 2x2 maxima of what reference_output() gives without max_pool.
+inline std::vector<double> max_pooled(const cpu::ConvDesc& d, const std::vector<double>& map,
+                                      int batch) {
+  std::vector<double> out;
+  const size_t pixel = d.out_channels, row = d.out_width * pixel;
+  for (int y = 0; y < batch * d.out_height; y += 2) {
+    for (int x = 0; x < d.out_width; x += 2) {
+      for (int o = 0; o < d.out_channels; ++o) {
+        const double* first = &map[y * row + x * pixel + o];
+        out.push_back(std::max({first[0], first[pixel], first[row], first[row + pixel]}));
+      }
+    }
+  }
+  return out;
+}
+
 inline std::vector<double> reference_output(const cpu::ConvDesc& d, const ConvData& data,
                                             int batch) {
   std::vector<double> out;
@@ -130,6 +146,7 @@ inline ConvData make_conv_data(const ConvCase& c, bool with_bias = true) {
       (static_cast<size_t>(c.batch) * d.out_height * d.out_width * d.out_channels) >> shift,
       generator, 1);
   data.expected = reference_output(d, data, c.batch);
+  if (d.max_pool) data.expected = max_pooled(d, data.expected, c.batch);
   return data;
 }
 

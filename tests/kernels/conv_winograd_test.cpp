@@ -93,6 +93,21 @@ TEST(Winograd, EveryEpilogue) {
   }
 }
 
+TEST(Winograd, MaxPool) {
+  const struct {
+    int height, width, batch;
+  } sizes[] = {{2, 2, 1}, {2, 6, 1}, {4, 4, 2}, {6, 10, 3}, {14, 8, 1}, {66, 46, 1}};
+  for (const auto& size : sizes) {
+    for (const auto activation : {ConvActivation::kNone, ConvActivation::kPrelu}) {
+      ConvCase c = layer("pool", 5, 29, size.height, size.width, size.batch);
+      c.desc.max_pool = true;
+      c.desc.activation = activation;
+      c.desc.border_bias = size.batch == 2;
+      check_all(c, cpu::openmp_parallel(size.batch));
+    }
+  }
+}
+
 TEST(Winograd, NoBias) { check_all(layer("no_bias", 8, 8, 6, 6), cpu::serial_parallel(), false); }
 
 TEST(Winograd, TeamsOfThreads) {
@@ -126,8 +141,12 @@ TEST(Winograd, NanReachesTheOutputThroughEveryActivation) {
     c.desc.clip_high = 6.f;
     ConvData data = make_conv_data(c);
     data.input[0] = std::nanf("");
-    for (const auto precision : kPrecisions)
-      check_nan(c, data, ConvAlgorithm::kWinograd4x4, precision);
+    for (const bool max_pool : {false, true}) {
+      c.desc.max_pool = max_pool;
+      if (max_pool) data.expected.resize(data.expected.size() / 4);
+      for (const auto precision : kPrecisions)
+        check_nan(c, data, ConvAlgorithm::kWinograd4x4, precision);
+    }
   }
 }
 
