@@ -6,13 +6,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
+#include <optional>
 #include <utility>
 
 #include "engine/cpu/arena.h"
 #include "engine/cpu/choice.h"
 #include "engine/cpu/onednn_conv.h"
 #include "engine/cpu/pool_fusion.h"
+#include "engine/cpu/precision_check.h"
 #include "engine/cpu/precision_rule.h"
 #include "engine/error.h"
 #include "kernels/cpu/conv_memory.h"
@@ -55,6 +56,16 @@ Network graph_of(const Network& network, const CompileOptions& options) {
   throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
 }
 
+/// The first of `candidates` that can.
+Candidate first_able(std::vector<Candidate> candidates) {
+  return {"first able",
+          [candidates = std::move(candidates)](const ConvProblem& p) -> std::unique_ptr<Layer> {
+            for (const Candidate& candidate : candidates)
+              if (auto layer = candidate.make(p)) return layer;
+            return nullptr;
+          }};
+}
+
 /// One op, its layer and what it counts.
 struct Step {
   const Op* op = nullptr;
@@ -84,25 +95,13 @@ class Executor final : public Executable {
   std::vector<LayerProfile> profile(const float* input, int batch) override;
 
  private:
-  using Outputs = std::vector<std::vector<float>>;
-  /// Pictures one behind the other, and what fp32 gives for them.
-  struct Probe {
-    std::vector<float> pictures;
-    int images = 0;
-    Outputs exact;
-  };
-
   void allocate(const ExecutorOptions& options);
   void prepare(const ExecutorOptions& options);
   [[nodiscard]] std::vector<TimedConv> time_convs(const ExecutorOptions& options);
-  void make_steps(const std::vector<const Candidate*>& ways);
+  void make_steps(const Ways& ways);
   void make_conv_layers(const std::vector<Change>& changes) const;
-  void hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance);
-  [[nodiscard]] std::vector<Probe> make_probes();
-  [[nodiscard]] double error_on(const std::vector<Probe>& probes);
-  [[nodiscard]] std::unique_ptr<Layer> exact_layer(const Op& op) const;
-  [[nodiscard]] Outputs exact_outputs(const Probe& probe);
-  [[nodiscard]] Outputs first_outputs(int images) const;
+  [[nodiscard]] Ways held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
+                                  const ExecutorOptions& options);
   void allocate_scratch();
   [[nodiscard]] ConvProblem problem(const Op& op) const;
   [[nodiscard]] LayerShapes shapes_of(const Op& op) const;
@@ -112,8 +111,7 @@ class Executor final : public Executable {
   [[nodiscard]] float* place(TensorId id, int image) const;
   [[nodiscard]] const float* source(TensorId id, int image) const;
   void check_batch(int batch) const;
-  void run_as(PixelLayout layout, const float* input, int batch);
-  void take_input(PixelLayout layout, const float* input, int first, int images);
+  void take_input(const float* input, int first, int images);
   void load_input(const float* input, int first, int images);
   void run_layer(const Op& op, const Layer& layer, int first, int images, void* scratch) const;
   void run_step(const Step& step, int first, int images) const;
@@ -176,9 +174,38 @@ void Executor::prepare(const ExecutorOptions& options) {
   for (const TimedConv& conv : convs) weight_floats += conv.op->weights.size();
   const auto share = static_cast<size_t>(options.weight_share * weight_floats * sizeof(float));
   const size_t budget = std::max(share, options.weight_floor);
-  make_steps(choose_ways(convs, budget, 0));
-  if (precision_ == Precision::kBf16) hold_to_fp32(convs, budget, options.bf16_error);
+  make_steps(precision_ == Precision::kBf16 ? held_to_fp32(convs, budget, options)
+                                            : choose_ways(convs, budget, 0));
   allocate_scratch();
+  const std::string& timing_path = options.compile.timing_path;
+  if (!timing_path.empty()) Tuner::shared().save(timing_path);
+}
+
+/// Errors that are known need neither layers nor runs.
+Ways Executor::held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
+                            const ExecutorOptions& options) {
+  ExecutorOptions exact;
+  exact.untimed = true;
+  exact.compile = options.compile;
+  exact.compile.threads = parallel_.threads;
+  exact.compile.layout = PixelLayout::kNchw;
+  layout_ = PixelLayout::kNchw;  // of the check's pictures
+  PrecisionCheck check(network_, input_, exact.compile, [&](const CompileOptions& compile) {
+    exact.compile = compile;
+    return make_executor(network_, exact);
+  });
+  Ways result = exact_enough_ways(convs, weight_budget, options.bf16_error, [&](const Ways& ways) {
+    const std::string key = check.key(ways);
+    if (const std::optional<double> known = Tuner::shared().error(key)) return *known;
+    check.compute_exact();
+    make_steps(ways);
+    allocate_scratch();
+    const double error = check.error_of(*this);
+    Tuner::shared().keep_error(key, error);
+    return error;
+  });
+  layout_ = options.compile.layout;
+  return result;
 }
 
 void Executor::allocate_scratch() {
@@ -199,12 +226,11 @@ std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
     std::vector<Timing> timings = time_op(op, ways);
     convs.push_back({&op, std::move(ways), std::move(timings)});
   }
-  if (!timing_path.empty()) Tuner::shared().save(timing_path);
   return convs;
 }
 
 /// Layers that are computed as before stay.
-void Executor::make_steps(const std::vector<const Candidate*>& ways) {
+void Executor::make_steps(const Ways& ways) {
   std::vector<Change> changes;
   steps_.resize(graph_.ops.size());
   size_t conv = 0;
@@ -250,6 +276,7 @@ ConvProblem Executor::problem(const Op& op) const { return conv_problem(op, shap
 std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions& options) const {
   std::vector<Candidate> all =
       conv_candidates(problem(op), rule_.precision_of(op), parallel_.threads);
+  if (options.untimed) return {first_able(std::move(all))};
   if (options.accept)
     std::erase_if(all, [&](const Candidate& c) { return !options.accept(op, c.name); });
   return all;
@@ -263,78 +290,6 @@ std::vector<Timing> Executor::time_op(const Op& op, const std::vector<Candidate>
                            std::min(pass_, kTimedBatch), parallel_);
   if (timings.empty()) refuse_op(op);
   return timings;
-}
-
-// ---- bf16 against fp32
-
-/// Raises the price of errors until the network is exact enough, or computes in fp32 alone. Prices
-/// that cannot be enough, judged by what was measured last, are skipped: layers take long to pack.
-void Executor::hold_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
-                            double tolerance) {
-  constexpr int kDoublings = 27;  // to where no gain in time is worth the smallest error
-  double price = 8 * least_milliseconds(convs);
-  const std::vector<Probe> probes = make_probes();
-  std::vector<const Candidate*> ways = choose_ways(convs, weight_budget, 0);
-  for (int i = 0; i < kDoublings && squared_error(ways) > 0;) {
-    allocate_scratch();
-    const double found = error_on(probes);
-    if (found <= tolerance) return;
-    const double bearable = squared_error(ways) * std::pow(tolerance / found, 2);
-    do {
-      ways = choose_ways(convs, weight_budget, price);
-      price *= 2;
-    } while (++i < kDoublings && squared_error(ways) > bearable);
-    make_steps(ways);
-  }
-}
-
-double Executor::error_on(const std::vector<Probe>& probes) {
-  double worst = 0;
-  for (const Probe& probe : probes) {
-    run_as(PixelLayout::kNchw, probe.pictures.data(), probe.images);
-    worst = std::max(worst, worst_error(first_outputs(probe.images), probe.exact));
-  }
-  return worst;
-}
-
-/// As many pictures together as the arena takes: layers of fp32 are made for each probe.
-std::vector<Executor::Probe> Executor::make_probes() {
-  std::vector<Probe> probes;
-  for (const std::vector<float>& picture : probe_pictures(input_)) {
-    if (probes.empty() || probes.back().images == pass_) probes.emplace_back();
-    Probe& probe = probes.back();
-    probe.pictures.insert(probe.pictures.end(), picture.begin(), picture.end());
-    ++probe.images;
-  }
-  for (Probe& probe : probes) probe.exact = exact_outputs(probe);
-  return probes;
-}
-
-/// Simple and with small weights.
-std::unique_ptr<Layer> Executor::exact_layer(const Op& op) const {
-  if (!is_conv(op)) return make_plain_layer(op, shapes_of(op));
-  for (const Candidate& way : conv_candidates(problem(op), Precision::kFp32, parallel_.threads))
-    if (auto layer = way.make(problem(op))) return layer;
-  refuse_op(op);
-}
-
-/// By layers that exist one at a time.
-Executor::Outputs Executor::exact_outputs(const Probe& probe) {
-  take_input(PixelLayout::kNchw, probe.pictures.data(), 0, probe.images);
-  for (const Op& op : graph_.ops) {
-    const auto layer = exact_layer(op);
-    const size_t bytes = layer->scratch_bytes(parallel_.threads);
-    run_layer(op, *layer, 0, probe.images, aligned_zeros(bytes / sizeof(float) + 1).get());
-  }
-  return first_outputs(probe.images);
-}
-
-/// As the ONNX graph has them: in a merged head the scores, numbers of at most
-/// 1, would drown among the boxes.
-Executor::Outputs Executor::first_outputs(int images) const {
-  Outputs result;
-  for (NamedArray& array : onnx_outputs(*this, images)) result.push_back(std::move(array.values));
-  return result;
 }
 
 // ---- running
@@ -389,8 +344,8 @@ void Executor::load_input(const float* input, int first, int images) {
   });
 }
 
-void Executor::take_input(PixelLayout layout, const float* input, int first, int images) {
-  borrowed_ = layout == PixelLayout::kNhwc ? input + first * count(input_) : nullptr;
+void Executor::take_input(const float* input, int first, int images) {
+  borrowed_ = layout_ == PixelLayout::kNhwc ? input + first * count(input_) : nullptr;
   if (borrowed_ == nullptr) load_input(input, first, images);
 }
 
@@ -404,13 +359,11 @@ void Executor::run_step(const Step& step, int first, int images) const {
   run_layer(*step.op, *step.layer, first, images, scratch_.get());
 }
 
-void Executor::run(const float* input, int batch) { run_as(layout_, input, batch); }
-
-void Executor::run_as(PixelLayout layout, const float* input, int batch) {
+void Executor::run(const float* input, int batch) {
   check_batch(batch);
   for (int first = 0; first < batch; first += pass_) {
     const int images = std::min(pass_, batch - first);
-    take_input(layout, input, first, images);
+    take_input(input, first, images);
     for (const Step& step : steps_) run_step(step, first, images);
   }
 }
@@ -436,7 +389,7 @@ std::vector<LayerProfile> Executor::profile(const float* input, int batch) {
       row.milliseconds += std::chrono::duration<double, std::milli>(now - before).count();
       before = now;
     };
-    take_input(layout_, input, first, images);
+    take_input(input, first, images);
     lap(rows[0]);
     for (size_t i = 0; i < steps_.size(); ++i) {
       run_step(steps_[i], first, images);

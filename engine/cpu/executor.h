@@ -19,10 +19,12 @@ struct ExecutorOptions {
   /// weights are up to four times the size of plain ones.
   double weight_share = 2.2;
   size_t weight_floor = size_t{64} << 20;
-  /// bf16: most relative L2 error of an output against fp32, seen on one made-up picture; others
-  /// may be a third further off. A network that is not that exact gets more exact ways of computing
-  /// its layers, in the end fp32.
+  /// bf16: most relative L2 error of an output against fp32, seen on made-up pictures; others may
+  /// be a third further off. A network that is not that exact gets more exact ways of computing its
+  /// layers, in the end fp32: precision_check.h.
   double bf16_error = 1.5e-2;
+  /// Each convolution by the simplest way: little time to make, and the least rounding.
+  bool untimed = false;
   /// For tests: candidates that it refuses are not tried.
   std::function<bool(const Op& op, const std::string& candidate)> accept;
 };

@@ -104,7 +104,7 @@ ConvProblem slice_of(const ConvProblem& problem, int threads) {
 
 struct Tuner::State {
   std::mutex mutex;
-  TimingTable known;
+  Measurements known;
   bool measured = false;  // something that no file holds
 
   /// Reads a block larger than the caches, on every thread of the team.
@@ -233,22 +233,37 @@ std::vector<Timing> Tuner::time(const ConvProblem& problem, Precision precision,
                                 int batch, const Parallel& parallel) {
   const std::scoped_lock lock(state_->mutex);
   const std::string key = key_of(problem, precision, candidates, batch, parallel.threads);
-  const auto found = state_->known.find(key);
-  if (found != state_->known.end()) return found->second;
+  const auto found = state_->known.timings.find(key);
+  if (found != state_->known.timings.end()) return found->second;
   state_->measured = true;
-  return state_->known[key] = State::measure(problem, candidates, memory, batch, parallel);
+  return state_->known.timings[key] = State::measure(problem, candidates, memory, batch, parallel);
+}
+
+std::optional<double> Tuner::error(const std::string& key) const {
+  const std::scoped_lock lock(state_->mutex);
+  const auto found = state_->known.errors.find(key);
+  if (found == state_->known.errors.end()) return std::nullopt;
+  return found->second;
+}
+
+void Tuner::keep_error(const std::string& key, double error) {
+  if (!std::isfinite(error)) return;
+  const std::scoped_lock lock(state_->mutex);
+  state_->known.errors[key] = error;
+  state_->measured = true;
 }
 
 void Tuner::load(const std::string& path) {
-  TimingTable table = read_timings(path, machine_line());
+  Measurements read = read_measurements(path, machine_line());
   const std::scoped_lock lock(state_->mutex);
-  state_->known.merge(table);
+  state_->known.timings.merge(read.timings);
+  state_->known.errors.merge(read.errors);
 }
 
 void Tuner::save(const std::string& path) {
   const std::scoped_lock lock(state_->mutex);
   if (!state_->measured) return;
-  state_->measured = !write_timings(path, machine_line(), state_->known);
+  state_->measured = !write_measurements(path, machine_line(), state_->known);
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct Timing {
 };
 
 /// Times candidates once per process for equal problems: by key of problem, precision, batch and
-/// team. Threads: all members are safe, one caller times at a time.
+/// team. Also keeps errors that were measured, in the same file. Threads: all members are safe, one
+/// caller times at a time.
 class Tuner {
  public:
   /// The one of this process.
@@ -40,6 +42,11 @@ class Tuner {
                                          const std::vector<Candidate>& candidates,
                                          const LayerMemory& memory, int batch,
                                          const Parallel& parallel);
+
+  /// The error of a network, kept under PrecisionCheck::key(); none if it is not known.
+  [[nodiscard]] std::optional<double> error(const std::string& key) const;
+  /// Keeps it unless it is infinite.
+  void keep_error(const std::string& key, double error);
 
   /// Takes over what earlier processes measured on this machine: timing_file.h.
   void load(const std::string& path);

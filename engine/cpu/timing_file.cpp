@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "engine/cpu/timing_file.h"
 
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <fstream>
+#include <limits>
 #include <sstream>
+#include <string_view>
 
 #include "engine/cpu/onednn_compat.h"
 #include "engine/cpu/onednn_conv.h"
@@ -12,7 +16,8 @@
 namespace face::cpu {
 namespace {
 
-constexpr char kFormat[] = "face-worker layer timings 2";
+constexpr std::string_view kErrorPrefix = "error ";
+constexpr char kFormat[] = "face-worker layer timings 3";
 
 /// Timings of one line's fields; none if they are malformed.
 std::vector<Timing> parse_fields(const std::vector<std::string>& fields) {
@@ -29,10 +34,17 @@ std::vector<Timing> parse_fields(const std::vector<std::string>& fields) {
   return timings;
 }
 
+/// NaN, which no comparison lets pass, if the fields are malformed.
+double parse_error(const std::vector<std::string>& fields) {
+  double error = 0;
+  const bool parsed = fields.size() == 1 && parse_number(fields[0], error);
+  return parsed && std::isfinite(error) ? error : std::numeric_limits<double>::quiet_NaN();
+}
+
+/// Reads back as the same number.
 std::string text(double value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
+  std::array<char, 32> digits{};
+  return {digits.data(), std::to_chars(digits.begin(), digits.end(), value).ptr};
 }
 
 std::string cpu_model() {
@@ -54,22 +66,29 @@ std::string machine_line() {
   return line.str();
 }
 
-TimingTable read_timings(const std::filesystem::path& path, const std::string& machine) {
-  TimingTable table;
-  for (const auto& [key, fields] : read_lines(path, kFormat, machine))
-    if (std::vector<Timing> timings = parse_fields(fields); !timings.empty())
-      table[key] = std::move(timings);
-  return table;
+Measurements read_measurements(const std::filesystem::path& path, const std::string& machine) {
+  Measurements result;
+  for (const auto& [key, fields] : read_lines(path, kFormat, machine)) {
+    if (key.starts_with(kErrorPrefix)) {
+      const double error = parse_error(fields);
+      if (error >= 0) result.errors[key.substr(kErrorPrefix.size())] = error;
+    } else if (std::vector<Timing> timings = parse_fields(fields); !timings.empty()) {
+      result.timings[key] = std::move(timings);
+    }
+  }
+  return result;
 }
 
-bool write_timings(const std::filesystem::path& path, const std::string& machine,
-                   const TimingTable& timings) {
+bool write_measurements(const std::filesystem::path& path, const std::string& machine,
+                        const Measurements& measurements) {
   LineTable lines;
-  for (const auto& [key, candidates] : timings)
+  for (const auto& [key, candidates] : measurements.timings)
     for (const Timing& t : candidates)
       for (const std::string& field :
            {t.name, text(t.milliseconds), std::to_string(t.weight_bytes)})
         lines[key].push_back(field);
+  for (const auto& [key, error] : measurements.errors)
+    lines[std::string(kErrorPrefix) + key] = {text(error)};
   return write_lines(path, kFormat, machine, lines);
 }
 

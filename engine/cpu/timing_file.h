@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// engine/cpu/timing_file.h - layer timings kept between processes, in a text file beside the
-// weights.
+// engine/cpu/timing_file.h - layer timings, and errors of networks, kept between processes in a
+// text file beside the weights.
 //
 // A file of engine/line_file.h: one line per layer problem, whose fields are name, milliseconds and
-// bytes of weights of each candidate.
+// bytes of weights of each candidate; one line "error KEY" per choice of ways of a network that was
+// held against float32, whose one field is the error found.
 #pragma once
 
 #include <filesystem>
@@ -15,19 +16,23 @@
 
 namespace face::cpu {
 
-using TimingTable = std::map<std::string, std::vector<Timing>>;
+/// What was measured on one machine.
+struct Measurements {
+  std::map<std::string, std::vector<Timing>> timings;  // by problem
+  std::map<std::string, double> errors;                // by PrecisionCheck::key()
+};
 
-/// What timings depend on besides the problem: CPU model, instruction sets, oneDNN's version, the
+/// What both depend on besides their keys: CPU model, instruction sets, oneDNN's version, the
 /// revision of our kernels. One line.
 [[nodiscard]] std::string machine_line();
 
-/// The timings in `path` if they were measured on `machine`, else none. A missing file is empty,
-/// a line that does not parse is left out.
-[[nodiscard]] TimingTable read_timings(const std::filesystem::path& path,
-                                       const std::string& machine);
+/// What `path` keeps if it was measured on `machine`, else nothing. A missing file is empty, a line
+/// that does not parse is left out. Numbers are exactly those that were written.
+[[nodiscard]] Measurements read_measurements(const std::filesystem::path& path,
+                                             const std::string& machine);
 
 /// False if the folder cannot be written.
-bool write_timings(const std::filesystem::path& path, const std::string& machine,
-                   const TimingTable& timings);
+bool write_measurements(const std::filesystem::path& path, const std::string& machine,
+                        const Measurements& measurements);
 
 }  // namespace face::cpu
