@@ -24,13 +24,18 @@ Shape window_shape(const Op& op, const Shape& in, int channels) {
   return {channels, height, width};
 }
 
+/// What the products of a convolution are made of.
+Shape conv_input(const Op& op, const Shape& in) {
+  return op.depthwise != nullptr ? window_shape(*op.depthwise, in, in.channels) : in;
+}
+
 Shape output_shape(const Network& network, const Op& op, const Shape& in) {
   const int channels = network.tensors[op.output].channels;
   switch (op.kind) {
     case OpKind::kConv:
     case OpKind::kMaxPool:
     case OpKind::kAveragePool: {
-      const Shape out = window_shape(op, in, channels);
+      const Shape out = window_shape(op, conv_input(op, in), channels);
       return op.max_pooled ? Shape{channels, out.height / 2, out.width / 2} : out;
     }
     case OpKind::kFullyConnected:
@@ -292,7 +297,8 @@ uint64_t mac_count(const Op& op, const std::vector<Shape>& shapes) {
   if (op.kind == OpKind::kFullyConnected) return op.weights.size();
   if (op.kind != OpKind::kConv) return 0;
   const Shape& out = shapes[op.output];
-  return op.weights.size() * uint64_t(out.height) * out.width * (op.max_pooled ? 4 : 1);
+  const size_t before = op.depthwise != nullptr ? op.depthwise->weights.size() : 0;
+  return (op.weights.size() + before) * uint64_t(out.height) * out.width * (op.max_pooled ? 4 : 1);
 }
 
 int out_channels(const Network& network, const Op& op) {

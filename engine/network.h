@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -75,9 +76,12 @@ struct Op {
 
   Activation activation = Activation::kNone;
   float clip_low = 0.f, clip_high = 0.f;
-  /// kConv: the output is the 2x2 maximum, stride 2, of what is described here. An executor's
-  /// choice, not in packs: engine/cpu/pool_fusion.h.
+
+  // An executor's choices, not in packs: engine/cpu/fusion.h.
+  /// kConv: the output is the 2x2 maximum, stride 2, of what is described here.
   bool max_pooled = false;
+  /// kConv, 1x1: this depthwise convolution reads `input`, and the op what that one gives.
+  std::shared_ptr<const Op> depthwise;
 
   /// kConv: (out, in / groups, kernel_h, kernel_w); kFullyConnected: (out, in_c * in_h * in_w);
   /// kAffine: (c). Float32; memory belongs to the Pack, or to whoever built the network.

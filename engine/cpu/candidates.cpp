@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "engine/cpu/candidates.h"
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <utility>
@@ -166,10 +167,77 @@ std::vector<Candidate> fp32_candidates(const ConvProblem& problem, int threads) 
   return result;
 }
 
+/// One layer, its map in the scratch, and another one.
+class TwoLayers final : public Layer {
+ public:
+  TwoLayers(std::unique_ptr<Layer> first, std::unique_ptr<Layer> second, const ConvDesc& between)
+      : first_(std::move(first)),
+        second_(std::move(second)),
+        map_floats_(round_to_line(size_t(between.max_batch) * between.out_height *
+                                  between.out_width * between.out_channels)) {}
+
+  [[nodiscard]] std::string name() const override { return first_->name() + ">" + second_->name(); }
+  [[nodiscard]] size_t weight_bytes() const override {
+    return first_->weight_bytes() + second_->weight_bytes();
+  }
+  [[nodiscard]] size_t scratch_bytes(int threads) const override {
+    return map_floats_ * sizeof(float) +
+           std::max(first_->scratch_bytes(threads), second_->scratch_bytes(threads));
+  }
+  void run(const float* input, const float* addend, float* output, int batch, void* scratch,
+           const Parallel& parallel) const override {
+    auto* map = static_cast<float*>(scratch);
+    first_->run(input, nullptr, map, batch, map + map_floats_, parallel);
+    second_->run(map, addend, output, batch, map + map_floats_, parallel);
+  }
+
+ private:
+  std::unique_ptr<Layer> first_, second_;
+  size_t map_floats_;
+};
+
+Candidate one_after_the_other(const Candidate& depthwise, const Candidate& pointwise) {
+  return {depthwise.name + ">" + pointwise.name,
+          [first = depthwise.make,
+           second = pointwise.make](const ConvProblem& p) -> std::unique_ptr<Layer> {
+            auto a = first(*p.depthwise), b = second(without_depthwise(p));
+            if (a == nullptr || b == nullptr) return nullptr;
+            return std::make_unique<TwoLayers>(std::move(a), std::move(b), p.depthwise->desc);
+          },
+          pointwise.error};
+}
+
+Candidate separable_candidate(ConvPrecision precision) {
+  const bool bf16 = precision == ConvPrecision::kBf16;
+  return {std::string("depthwise_direct") + (bf16 ? "_bf16" : ""),
+          [precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
+            return make_separable(best_conv_isa(precision), p.depthwise->desc, p.depthwise->weights,
+                                  p.desc, p.weights, precision);
+          },
+          bf16 ? kRoundedError : 0.};
+}
+
+/// A depthwise convolution in every way before every one of `pointwise`, and both as one.
+std::vector<Candidate> separable_candidates(const ConvProblem& problem, Precision precision,
+                                            const std::vector<Candidate>& pointwise, int threads) {
+  std::vector<Candidate> result;
+  for (const Candidate& first : fp32_candidates(*problem.depthwise, threads))
+    for (const Candidate& second : pointwise) result.push_back(one_after_the_other(first, second));
+  if (!is_separable(problem.depthwise->desc, problem.desc)) return result;
+  std::vector<Candidate> fused{separable_candidate(ConvPrecision::kFp32)};
+  if (precision == Precision::kBf16) fused.push_back(separable_candidate(ConvPrecision::kBf16));
+  for (const Candidate& one : fused) result.push_back(problem.sigmoid ? with_sigmoid(one) : one);
+  return result;
+}
+
 }  // namespace
 
 std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision precision,
                                        int threads) {
+  if (problem.depthwise != nullptr)
+    return separable_candidates(problem, precision,
+                                conv_candidates(without_depthwise(problem), precision, threads),
+                                threads);
   std::vector<Candidate> result = fp32_candidates(problem, threads);
   if (precision == Precision::kBf16) {
     if (has_native_bf16()) {

@@ -11,8 +11,8 @@
 
 #include "engine/cpu/arena.h"
 #include "engine/cpu/choice.h"
+#include "engine/cpu/fusion.h"
 #include "engine/cpu/onednn_conv.h"
-#include "engine/cpu/pool_fusion.h"
 #include "engine/cpu/precision_check.h"
 #include "engine/cpu/precision_rule.h"
 #include "engine/error.h"
@@ -49,7 +49,7 @@ Shape input_shape_of(const Network& network, const CompileOptions& options) {
 
 Network graph_of(const Network& network, const CompileOptions& options) {
   const Shape in = input_shape_of(network, options);
-  return fuse_max_pools(network, infer_shapes(network, in.height, in.width));
+  return fuse(network, infer_shapes(network, in.height, in.width));
 }
 
 [[noreturn]] void refuse_op(const Op& op) {

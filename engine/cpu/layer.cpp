@@ -58,11 +58,24 @@ ConvProblem conv_problem(const Op& op, const LayerShapes& s) {
   d.activation = conv_activation(op.activation);
   d.clip_low = op.clip_low;
   d.clip_high = op.clip_high;
+  if (op.depthwise != nullptr) {
+    d.in_height = d.out_height;
+    d.in_width = d.out_width;
+    const Shape between{d.in_channels, d.in_height, d.in_width};
+    p.depthwise = std::make_shared<const ConvProblem>(
+        conv_problem(*op.depthwise, {s.input, between, s.max_batch}));
+  }
   p.stride_w = op.kind == OpKind::kFullyConnected ? 1 : op.stride_w;
   p.sigmoid = op.activation == Activation::kSigmoid;
   p.weights = {op.weights.data(), op.bias.empty() ? nullptr : op.bias.data(),
                op.slopes.empty() ? nullptr : op.slopes.data()};
   return p;
+}
+
+ConvProblem without_depthwise(const ConvProblem& problem) {
+  ConvProblem rest = problem;
+  rest.depthwise = nullptr;
+  return rest;
 }
 
 std::unique_ptr<Layer> make_plain_layer(const Op& op, const LayerShapes& shapes) {

@@ -28,9 +28,18 @@ struct ConvProblem {
   int stride_w = 1;      // that of desc unless the op is odd
   bool sigmoid = false;  // follows desc.activation, which is then kNone
   ConvWeights weights;
+  /// Comes first, if there is one: desc describes what follows, a 1x1 convolution.
+  std::shared_ptr<const ConvProblem> depthwise = nullptr;
+
+  /// Of the layer's input.
+  [[nodiscard]] const ConvDesc& first() const {
+    return depthwise != nullptr ? depthwise->desc : desc;
+  }
 };
 /// REQUIRES: op.kind is kConv or kFullyConnected; the op's weights outlive the problem.
 [[nodiscard]] ConvProblem conv_problem(const Op& op, const LayerShapes& shapes);
+/// The problem without what comes first.
+[[nodiscard]] ConvProblem without_depthwise(const ConvProblem& problem);
 
 /// Ops that are no convolutions: pools, upsampling, addition, affine, activation.
 [[nodiscard]] std::unique_ptr<Layer> make_plain_layer(const Op& op, const LayerShapes& shapes);

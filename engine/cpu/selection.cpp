@@ -24,33 +24,21 @@ constexpr double kHopeless = 1.4;  // times the best of the heat: not in the fin
 constexpr int kFinalRounds = 3;
 constexpr double kTie = 1.03;
 
+void add_problem(const ConvProblem& p, std::ostream& key) {
+  const ConvDesc& d = p.desc;
+  for (const int v : {d.in_channels, d.in_height, d.in_width, d.out_channels, d.out_height,
+                      d.out_width, d.groups, d.kernel_h, d.kernel_w, d.stride, p.stride_w,
+                      d.pad_top, d.pad_left, int(d.border_bias), int(d.has_addend),
+                      int(d.addend_upsampled), int(d.max_pool), int(d.activation), int(p.sigmoid)})
+    key << v << ' ';
+}
+
 std::string key_of(const ConvProblem& p, Precision precision,
                    const std::vector<Candidate>& candidates, int batch, int threads) {
-  const ConvDesc& d = p.desc;
   std::ostringstream key;
-  for (const int v : {d.in_channels,
-                      d.in_height,
-                      d.in_width,
-                      d.out_channels,
-                      d.out_height,
-                      d.out_width,
-                      d.groups,
-                      d.kernel_h,
-                      d.kernel_w,
-                      d.stride,
-                      p.stride_w,
-                      d.pad_top,
-                      d.pad_left,
-                      int(d.border_bias),
-                      int(d.has_addend),
-                      int(d.addend_upsampled),
-                      int(d.max_pool),
-                      int(d.activation),
-                      int(p.sigmoid),
-                      int(precision),
-                      batch,
-                      threads})
-    key << v << ' ';
+  add_problem(p, key);
+  if (p.depthwise != nullptr) add_problem(*p.depthwise, key);
+  key << int(precision) << ' ' << batch << ' ' << threads << ' ';
   for (const Candidate& candidate : candidates) key << candidate.name << ' ';
   return key.str();
 }
@@ -76,7 +64,7 @@ double run_ms(const Layer& layer, const LayerMemory& m, int batch, void* scratch
 
 /// Numbers of a usual size, so that no candidate meets denormals another one did not.
 void fill_input(const ConvProblem& p, const LayerMemory& m, int batch) {
-  const ConvDesc& d = p.desc;
+  const ConvDesc& d = p.first();
   std::fill_n(m.input, floats(batch, d.in_channels, d.in_height, d.in_width), 0.5f);
 }
 void fill_addend(const ConvProblem& p, const LayerMemory& m, int batch) {
@@ -84,6 +72,12 @@ void fill_addend(const ConvProblem& p, const LayerMemory& m, int batch) {
   const int half = d.addend_upsampled ? 2 : 1;
   std::fill_n(m.addend, floats(batch, d.out_channels, d.out_height / half, d.out_width / half),
               0.5f);
+}
+
+bool has_whole_strides(const ConvProblem& p) {
+  const ConvDesc& d = p.desc;
+  return d.out_height * d.stride == d.in_height &&
+         (p.depthwise == nullptr || has_whole_strides(*p.depthwise));
 }
 
 /// The uppermost rows of a large map: what is much slower on them is so on the whole map, too.
@@ -94,9 +88,14 @@ ConvProblem slice_of(const ConvProblem& problem, int threads) {
   const int depth = d.in_channels / d.groups;
   const double row_macs = double(d.out_width) * d.out_channels * depth * d.kernel_h * d.kernel_w;
   const double rows = kHeatMacs * threads / row_macs;
-  if (2 * rows > d.out_height || d.out_height * d.stride != d.in_height) return slice;
+  if (2 * rows > d.out_height || !has_whole_strides(problem)) return slice;
   d.out_height = (int(rows) / kMultiple + 1) * kMultiple;
   d.in_height = d.out_height * d.stride;
+  if (slice.depthwise == nullptr) return slice;
+  ConvProblem before = *slice.depthwise;
+  before.desc.out_height = d.in_height;
+  before.desc.in_height = d.in_height * before.desc.stride;
+  slice.depthwise = std::make_shared<const ConvProblem>(std::move(before));
   return slice;
 }
 

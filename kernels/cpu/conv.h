@@ -15,7 +15,7 @@
 namespace face::cpu {
 
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
-constexpr int kConvRevision = 3;
+constexpr int kConvRevision = 4;
 
 /// What the products' factors are rounded to. Sums, epilogue and activations in memory are float32.
 /// kBf16: Winograd and direct only; weights and windows, of Winograd the transformed ones, are
@@ -116,6 +116,17 @@ class Conv {
 [[nodiscard]] std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa,
                                               const ConvDesc& desc, const ConvWeights& weights,
                                               ConvPrecision precision = ConvPrecision::kFp32);
+
+/// A depthwise convolution and the 1x1 one of stride 1 that reads its output, as one layer: the map
+/// between them exists a few pixels at a time. Addends belong to the 1x1 one, which computes in
+/// `precision`; the depthwise one computes in float32. Named "depthwise_direct".
+/// Throws Error(kInvalidArgument) if these are no such convolutions, or the build is not supported.
+[[nodiscard]] std::unique_ptr<Conv> make_separable(ConvIsa isa, const ConvDesc& depthwise,
+                                                   const ConvWeights& depthwise_weights,
+                                                   const ConvDesc& pointwise,
+                                                   const ConvWeights& pointwise_weights,
+                                                   ConvPrecision precision = ConvPrecision::kFp32);
+[[nodiscard]] bool is_separable(const ConvDesc& depthwise, const ConvDesc& pointwise);
 
 /// All algorithms that can compute `desc`.
 [[nodiscard]] std::vector<ConvAlgorithm> conv_algorithms(

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // kernels/cpu/conv_depthwise.cpp - plans depthwise convolutions: a task is some rows of an image.
-#include <algorithm>
+#include "kernels/cpu/conv_depthwise.h"
 
-#include "kernels/cpu/conv_layer.h"
-#include "kernels/cpu/conv_memory.h"
+#include <algorithm>
 
 namespace face::cpu {
 namespace {
@@ -11,74 +10,84 @@ namespace {
 class DepthwiseConv final : public Conv {
  public:
   DepthwiseConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights)
-      : isa_(isa), desc_(desc), kernels_(&conv_kernels(isa)), epilogue_(desc, weights) {
-    const int taps = desc.kernel_h * desc.kernel_w;
-    packed_ = aligned_zeros(static_cast<size_t>(taps) * desc.in_channels);
-    for (int c = 0; c < desc.in_channels; ++c) {
-      for (int tap = 0; tap < taps; ++tap) {
-        packed_[static_cast<size_t>(tap) * desc.in_channels + c] =
-            weights.weights[static_cast<size_t>(c) * taps + tap];
-      }
-    }
-  }
+      : isa_(isa), desc_(desc), stage_(conv_kernels(isa), desc, weights) {}
 
   std::string name() const override { return std::string("depthwise:") + to_string(isa_); }
-  size_t weight_bytes() const override {
-    return sizeof(float) * desc_.kernel_h * desc_.kernel_w * desc_.in_channels;
-  }
+  size_t weight_bytes() const override { return stage_.weight_bytes(); }
   size_t scratch_bytes(int) const override { return 0; }
   void run(const float* input, const float* addend, float* output, int batch, void*,
            const Parallel& parallel) const override;
 
  private:
-  [[nodiscard]] DepthwiseRow row_args() const;
-
   ConvIsa isa_;
   ConvDesc desc_;
-  const ConvKernels* kernels_;
-  EpilogueTables epilogue_;
-  AlignedFloats packed_;  // [kernel_h][kernel_w][channel]
+  DepthwiseStage stage_;
 };
-
-DepthwiseRow DepthwiseConv::row_args() const {
-  DepthwiseRow a;
-  a.in_height = desc_.in_height;
-  a.in_width = desc_.in_width;
-  a.kernel_h = desc_.kernel_h;
-  a.kernel_w = desc_.kernel_w;
-  a.stride = desc_.stride;
-  a.pad_top = desc_.pad_top;
-  a.pad_left = desc_.pad_left;
-  a.weights = packed_.get();
-  a.inner_begin = (desc_.pad_left + desc_.stride - 1) / desc_.stride;
-  const int last =
-      desc_.in_width + desc_.pad_left - desc_.kernel_w;  // last start, in input columns
-  a.inner_end = last < 0 ? 0 : std::min(desc_.out_width, last / desc_.stride + 1);
-  return a;
-}
 
 void DepthwiseConv::run(const float* input, const float* addend, float* output, int batch, void*,
                         const Parallel& parallel) const {
   const int rows = batch * desc_.out_height;
   const int tasks = std::min(rows, 4 * parallel.threads);
-  DepthwiseRow common = row_args();
-  common.epilogue = epilogue_.with_addend(addend);
-  const size_t in_image = static_cast<size_t>(desc_.in_height) * desc_.in_width * desc_.in_channels;
-  const size_t out_row = static_cast<size_t>(desc_.out_width) * desc_.out_channels;
   parallel(tasks, [&](int task, int) {
-    DepthwiseRow a = common;
-    const int end = static_cast<int>(static_cast<int64_t>(rows) * (task + 1) / tasks);
-    for (int row = static_cast<int>(static_cast<int64_t>(rows) * task / tasks); row < end; ++row) {
-      a.image = row / desc_.out_height;
-      a.y = row % desc_.out_height;
-      a.input = input + a.image * in_image;
-      a.output = output + row * out_row;
-      kernels_->depthwise(a);
-    }
+    const int64_t begin = int64_t{rows} * task / tasks, end = int64_t{rows} * (task + 1) / tasks;
+    const size_t pixel = static_cast<size_t>(begin) * desc_.out_width;
+    stage_.run(input, addend, pixel, static_cast<int>(end - begin) * desc_.out_width,
+               output + pixel * desc_.out_channels);
   });
 }
 
+DepthwiseRow common_row(const ConvDesc& d) {
+  DepthwiseRow row;
+  row.in_height = d.in_height;
+  row.in_width = d.in_width;
+  row.kernel_h = d.kernel_h;
+  row.kernel_w = d.kernel_w;
+  row.stride = d.stride;
+  row.pad_top = d.pad_top;
+  row.pad_left = d.pad_left;
+  row.inner_begin = (d.pad_left + d.stride - 1) / d.stride;
+  const int last = d.in_width + d.pad_left - d.kernel_w;  // last start, in input columns
+  row.inner_end = last < 0 ? 0 : std::min(d.out_width, last / d.stride + 1);
+  return row;
+}
+
 }  // namespace
+
+DepthwiseStage::DepthwiseStage(const ConvKernels& kernels, const ConvDesc& desc,
+                               const ConvWeights& weights)
+    : desc_(desc), kernels_(&kernels), epilogue_(desc, weights), row_(common_row(desc)) {
+  const int taps = desc.kernel_h * desc.kernel_w;
+  packed_ = aligned_zeros(static_cast<size_t>(taps) * desc.in_channels);
+  for (int c = 0; c < desc.in_channels; ++c) {
+    for (int tap = 0; tap < taps; ++tap) {
+      packed_[static_cast<size_t>(tap) * desc.in_channels + c] =
+          weights.weights[static_cast<size_t>(c) * taps + tap];
+    }
+  }
+  row_.weights = packed_.get();
+}
+
+size_t DepthwiseStage::weight_bytes() const {
+  return sizeof(float) * desc_.kernel_h * desc_.kernel_w * desc_.in_channels;
+}
+
+void DepthwiseStage::run(const float* input, const float* addend, size_t begin, int count,
+                         float* output) const {
+  const size_t in_image = static_cast<size_t>(desc_.in_height) * desc_.in_width * desc_.in_channels;
+  DepthwiseRow a = row_;
+  a.epilogue = epilogue_.with_addend(addend);
+  size_t row = begin / desc_.out_width;
+  a.x_begin = static_cast<int>(begin % desc_.out_width);
+  for (; count > 0; count -= a.x_end - a.x_begin, a.x_begin = 0, ++row) {
+    a.x_end = std::min(desc_.out_width, a.x_begin + count);
+    a.image = static_cast<int>(row / desc_.out_height);
+    a.y = static_cast<int>(row % desc_.out_height);
+    a.input = input + a.image * in_image;
+    a.output = output;
+    kernels_->depthwise(a);
+    output += static_cast<size_t>(a.x_end - a.x_begin) * desc_.out_channels;
+  }
+}
 
 std::unique_ptr<Conv> make_depthwise(ConvIsa isa, const ConvDesc& desc,
                                      const ConvWeights& weights) {

@@ -5,9 +5,11 @@
 // In NHWC the kernel_w pixels under one row of a window are one contiguous run, so a window is
 // kernel_h pointers. Runs that leave the image point to zeros (above, below) or to a copy with
 // zeros in place of the missing pixels (left, right). For bfloat16 a task makes words of its
-// windows first, once for all its channels.
+// windows first, once for all its channels. Behind a depthwise stage, windows are pixels that the
+// task computes first.
 #include <algorithm>
 
+#include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_layer.h"
 #include "kernels/cpu/conv_memory.h"
 
@@ -27,13 +29,17 @@ int task_pixels(size_t total, int threads) {
 
 class DirectConv final : public Conv {
  public:
-  DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
-             ConvPrecision precision);
+  /// `stage` may be null.
+  DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights, ConvPrecision precision,
+             std::unique_ptr<DepthwiseStage> stage);
 
   std::string name() const override {
-    return std::string("direct") + (bf16_ ? "_bf16:" : ":") + to_string(isa_);
+    return std::string(stage_ != nullptr ? "depthwise_direct" : "direct") +
+           (bf16_ ? "_bf16:" : ":") + to_string(isa_);
   }
-  size_t weight_bytes() const override { return packed_words_ * sizeof(float); }
+  size_t weight_bytes() const override {
+    return packed_words_ * sizeof(float) + (stage_ != nullptr ? stage_->weight_bytes() : 0);
+  }
   size_t scratch_bytes(int threads) const override {
     return threads * worker_floats() * sizeof(float);
   }
@@ -48,12 +54,15 @@ class DirectConv final : public Conv {
   void prepare(const float* input, const Epilogue& epilogue, float* own, DirectBlock& a) const;
   void find_windows(const float* input, size_t begin, int pixels, const float** windows,
                     float* copies) const;
+  void stage_windows(const float* input, size_t begin, int pixels, const float** windows,
+                     float* copies) const;
   const float* window_row(const float* image, int y, int x, float*& copies) const;
 
   ConvIsa isa_;
   ConvDesc desc_;
   const ConvKernels* kernels_;
   EpilogueTables epilogue_;
+  std::unique_ptr<DepthwiseStage> stage_;
   std::vector<LaneBlock> blocks_;
   std::vector<size_t> block_offset_;
   bool bf16_;
@@ -77,11 +86,12 @@ int border_columns(const ConvDesc& d) {
 }
 
 DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
-                       ConvPrecision precision)
+                       ConvPrecision precision, std::unique_ptr<DepthwiseStage> stage)
     : isa_(isa),
       desc_(desc),
       kernels_(&conv_kernels(isa, precision)),
       epilogue_(desc, weights),
+      stage_(std::move(stage)),
       blocks_(lane_blocks(kernels_->lanes, desc.out_channels)),
       bf16_(precision == ConvPrecision::kBf16),
       run_(desc.kernel_w * desc.in_channels),
@@ -99,7 +109,8 @@ DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& wei
   sum_floats_ = round_to_line(static_cast<size_t>(kBlockPixels) * max_lanes);
   const int border_pixels =
       std::min(kBlockPixels, border_columns(desc) * (ceil_div(kBlockPixels, desc.out_width) + 1));
-  copy_floats_ = round_to_line(static_cast<size_t>(border_pixels) * desc.kernel_h * run_);
+  const int copied_pixels = stage_ != nullptr ? kBlockPixels : border_pixels;
+  copy_floats_ = round_to_line(static_cast<size_t>(copied_pixels) * desc.kernel_h * run_);
   if (bf16_) word_floats_ = round_to_line(rows * run_words_);
   pack(weights.weights);
 }
@@ -167,6 +178,12 @@ void DirectConv::find_windows(const float* input, size_t begin, int pixels, cons
   }
 }
 
+void DirectConv::stage_windows(const float* input, size_t begin, int pixels, const float** windows,
+                               float* copies) const {
+  stage_->run(input, nullptr, begin, pixels, copies);
+  for (int i = 0; i < pixels; ++i) windows[i] = copies + static_cast<size_t>(i) * run_;
+}
+
 /// Windows and sources of the pixels of `a`, in a worker's scratch.
 void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* own,
                          DirectBlock& a) const {
@@ -175,7 +192,11 @@ void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* ow
   auto* sources = reinterpret_cast<PixelSources*>(own += table_floats_);
   a.sums = own += source_floats_;
   float* copies = own += sum_floats_;
-  find_windows(input, a.pixel_begin, a.pixels, windows, copies);
+  if (stage_ != nullptr) {
+    stage_windows(input, a.pixel_begin, a.pixels, windows, copies);
+  } else {
+    find_windows(input, a.pixel_begin, a.pixels, windows, copies);
+  }
   if (bf16_) kernels.words({windows, a.pixels * desc_.kernel_h, run_, copies + copy_floats_});
   kernels.sources(epilogue, a.pixel_begin, a.pixels, sources);
   a.windows = windows;
@@ -188,8 +209,8 @@ void DirectConv::run(const float* input, const float* addend, float* output, int
   const int block_pixels = task_pixels(total, parallel.threads);
   const int pixel_blocks = static_cast<int>((total + block_pixels - 1) / block_pixels);
   const int channel_blocks = static_cast<int>(blocks_.size());
-  const int parts =
-      std::min(channel_blocks, std::max(1, ceil_div(3 * parallel.threads, pixel_blocks)));
+  const int wanted_parts = stage_ != nullptr ? 1 : ceil_div(3 * parallel.threads, pixel_blocks);
+  const int parts = std::clamp(wanted_parts, 1, channel_blocks);
   const Epilogue epilogue = epilogue_.with_addend(addend);
   parallel(pixel_blocks * parts, [&](int task, int worker) {
     DirectBlock a;
@@ -217,7 +238,15 @@ void DirectConv::run(const float* input, const float* addend, float* output, int
 
 std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
                                   ConvPrecision precision) {
-  return std::make_unique<DirectConv>(isa, desc, weights, precision);
+  return std::make_unique<DirectConv>(isa, desc, weights, precision, nullptr);
+}
+
+std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& stage,
+                                  const ConvWeights& stage_weights, const ConvDesc& desc,
+                                  const ConvWeights& weights, ConvPrecision precision) {
+  return std::make_unique<DirectConv>(
+      isa, desc, weights, precision,
+      std::make_unique<DepthwiseStage>(conv_kernels(isa, precision), stage, stage_weights));
 }
 
 }  // namespace face::cpu

@@ -272,7 +272,7 @@ void depthwise_pixel(const DepthwiseRow& a, int x) {
                load<kLanes>(a.weights + (ky * a.kernel_w + kx) * channels + c);
       }
     }
-    store(a.output + static_cast<size_t>(x) * channels + c,
+    store(a.output + static_cast<size_t>(x - a.x_begin) * channels + c,
           finish<kKind, kLanes>(sum, a.epilogue, sources, c));
   });
 }
@@ -305,7 +305,7 @@ void depthwise_3x3(const DepthwiseRow& a, int x) {
     }
 #pragma GCC unroll 4
     for (int i = 0; i < kCount; ++i) {
-      store(a.output + static_cast<size_t>(x + i) * channels + c,
+      store(a.output + static_cast<size_t>(x - a.x_begin + i) * channels + c,
             finish<kKind, kLanes>(sum[i], a.epilogue, sources[i], c));
     }
   });
@@ -313,11 +313,12 @@ void depthwise_3x3(const DepthwiseRow& a, int x) {
 
 template <EpilogueKind kKind, int kStride>
 void depthwise_row_3x3(const DepthwiseRow& a) {
-  int x = 0;
-  for (; x < a.epilogue.width && x < a.inner_begin; ++x) depthwise_pixel<kKind>(a, x);
-  for (; x + 4 <= a.inner_end; x += 4) depthwise_3x3<kKind, kStride, 4>(a, x);
-  for (; x < a.inner_end; ++x) depthwise_3x3<kKind, kStride, 1>(a, x);
-  for (; x < a.epilogue.width; ++x) depthwise_pixel<kKind>(a, x);
+  const int inner_end = a.inner_end < a.x_end ? a.inner_end : a.x_end;
+  int x = a.x_begin;
+  for (; x < a.x_end && x < a.inner_begin; ++x) depthwise_pixel<kKind>(a, x);
+  for (; x + 4 <= inner_end; x += 4) depthwise_3x3<kKind, kStride, 4>(a, x);
+  for (; x < inner_end; ++x) depthwise_3x3<kKind, kStride, 1>(a, x);
+  for (; x < a.x_end; ++x) depthwise_pixel<kKind>(a, x);
 }
 
 inline void depthwise_row(const DepthwiseRow& a) {
@@ -325,7 +326,7 @@ inline void depthwise_row(const DepthwiseRow& a) {
     const bool is_3x3 = a.kernel_h == 3 && a.kernel_w == 3;
     if (is_3x3 && a.stride == 1) return depthwise_row_3x3<kKind, 1>(a);
     if (is_3x3 && a.stride == 2) return depthwise_row_3x3<kKind, 2>(a);
-    for (int x = 0; x < a.epilogue.width; ++x) depthwise_pixel<kKind>(a, x);
+    for (int x = a.x_begin; x < a.x_end; ++x) depthwise_pixel<kKind>(a, x);
   });
 }
 

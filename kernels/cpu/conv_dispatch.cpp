@@ -122,12 +122,20 @@ std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc, ConvPrecision p
   return result;
 }
 
-std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc& desc,
-                                const ConvWeights& weights, ConvPrecision precision) {
+namespace {
+
+void check_supported(ConvIsa isa, ConvPrecision precision) {
   if (!supported(isa, precision)) {
     throw Error(ErrorKind::kInvalidArgument,
                 std::string("convolution: this CPU has no ") + to_string(isa));
   }
+}
+
+}  // namespace
+
+std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc& desc,
+                                const ConvWeights& weights, ConvPrecision precision) {
+  check_supported(isa, precision);
   if (!can_compute(algorithm, desc, precision)) {
     throw Error(ErrorKind::kInvalidArgument,
                 std::string("convolution: ") + to_string(algorithm) + " cannot compute this layer");
@@ -135,6 +143,31 @@ std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const Conv
   if (algorithm == ConvAlgorithm::kDirect) return make_direct(isa, desc, weights, precision);
   if (algorithm == ConvAlgorithm::kDepthwise) return make_depthwise(isa, desc, weights);
   return make_winograd(algorithm, isa, desc, weights, precision);
+}
+
+bool is_separable(const ConvDesc& depthwise, const ConvDesc& d) {
+  const bool fits = depthwise.out_channels == d.in_channels &&
+                    depthwise.out_height == d.in_height && depthwise.out_width == d.in_width &&
+                    depthwise.max_batch == d.max_batch;
+  const bool pointwise = d.kernel_h == 1 && d.kernel_w == 1 && d.stride == 1 && d.pad_top == 0 &&
+                         d.pad_left == 0 && d.out_height == d.in_height &&
+                         d.out_width == d.in_width;
+  return fits && pointwise && !depthwise.has_addend &&
+         can_compute(ConvAlgorithm::kDepthwise, depthwise) &&
+         can_compute(ConvAlgorithm::kDirect, d);
+}
+
+std::unique_ptr<Conv> make_separable(ConvIsa isa, const ConvDesc& depthwise,
+                                     const ConvWeights& depthwise_weights,
+                                     const ConvDesc& pointwise,
+                                     const ConvWeights& pointwise_weights,
+                                     ConvPrecision precision) {
+  check_supported(isa, precision);
+  if (!is_separable(depthwise, pointwise)) {
+    throw Error(ErrorKind::kInvalidArgument,
+                "convolution: these are no depthwise and 1x1 convolution, one after the other");
+  }
+  return make_direct(isa, depthwise, depthwise_weights, pointwise, pointwise_weights, precision);
 }
 
 }  // namespace face::cpu

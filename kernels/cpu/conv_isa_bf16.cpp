@@ -11,7 +11,8 @@ namespace face::cpu {
 const ConvKernels& FACE_CONV_BF16_TABLE() {
   namespace isa = FACE_CONV_ISA;
   static constexpr ConvKernels kKernels = {isa::kLaneShape, isa::winograd_set<isa::Bf16Words>(),
-                                           isa::direct_kernels<isa::Bf16Words>()};
+                                           isa::direct_kernels<isa::Bf16Words>(),
+                                           &isa::depthwise_row};
   return kKernels;
 }
 

@@ -47,6 +47,11 @@ struct LaneBlock {
 [[nodiscard]] std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& desc,
                                                 const ConvWeights& weights,
                                                 ConvPrecision precision);
+/// With a stage before it: `desc` is 1x1, and its input what the stage gives.
+[[nodiscard]] std::unique_ptr<Conv> make_direct(ConvIsa isa, const ConvDesc& stage,
+                                                const ConvWeights& stage_weights,
+                                                const ConvDesc& desc, const ConvWeights& weights,
+                                                ConvPrecision precision);
 [[nodiscard]] std::unique_ptr<Conv> make_depthwise(ConvIsa isa, const ConvDesc& desc,
                                                    const ConvWeights& weights);
 

@@ -127,15 +127,17 @@ struct DirectBlock {
   Epilogue epilogue;
 };
 
-/// One row of one image's output; every channel is convolved with its own kernel.
+/// Columns [x_begin, x_end) of one row of an image's output; every channel is convolved with its
+/// own kernel.
 struct DepthwiseRow {
   const float* input = nullptr;  // the image: (in_height, in_width, channels)
   int in_height = 0, in_width = 0;
   int kernel_h = 0, kernel_w = 0, stride = 1, pad_top = 0, pad_left = 0;
   const float* weights = nullptr;  // [kernel_h][kernel_w][channels]
   int image = 0, y = 0;
+  int x_begin = 0, x_end = 0;
   int inner_begin = 0, inner_end = 0;  // columns whose windows lie inside the image's columns
-  float* output = nullptr;             // the row
+  float* output = nullptr;             // of column x_begin
   Epilogue epilogue;
 };
 
@@ -145,7 +147,8 @@ struct DirectKernels {
   void (*block)(const DirectBlock&);
 };
 
-/// The kernels of one instruction set and precision. Depthwise convolutions are float32 alone.
+/// The kernels of one instruction set and precision. Depthwise convolutions compute in
+/// float32 in all of them.
 struct ConvKernels {
   LaneShape lanes;
   WinogradSet winograd;

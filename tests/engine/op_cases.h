@@ -24,7 +24,8 @@ struct OpCase {
   bool addend = false, upsampled = false;
   int stride_w = 0;  // 0: stride
   bool ceil_mode = false, count_include_pad = false;
-  bool pooled = false;  // a 2x2 max-pool follows
+  bool pooled = false;       // a 2x2 max-pool follows
+  int depthwise_stride = 0;  // of a depthwise convolution before it; 0: none
 };
 
 inline std::span<const float> random_values(OwnedNetwork& owned, size_t count, float scale,
@@ -80,6 +81,25 @@ inline void set_window(Op& op, const OpCase& c) {
   op.count_include_pad = c.count_include_pad;
 }
 
+/// Returns its output: as many channels, height and width divided by `stride`.
+inline TensorId add_depthwise(OwnedNetwork& owned, TensorId input, int stride) {
+  const int channels = owned.network.tensors[input].channels;
+  Op op;
+  op.name = "depthwise";
+  op.input = input;
+  op.output = owned.tensor("depthwise", channels);
+  op.groups = channels;
+  op.kernel_h = op.kernel_w = 3;
+  op.stride_h = op.stride_w = stride;
+  op.pad_top = op.pad_left = op.pad_bottom = op.pad_right = 1;
+  op.weights = random_values(owned, size_t(9) * channels, 0.33f, 11);
+  op.bias_kind = BiasKind::kPerChannel;
+  op.bias = random_values(owned, channels, 0.5f, 12);
+  set_activation(owned, op, Activation::kPrelu, channels);
+  owned.network.ops.push_back(op);
+  return op.output;
+}
+
 inline void fill_op_case(OwnedNetwork& owned, const OpCase& c) {
   Network& n = owned.network;
   n.role = NetworkRole::kRecogniser;
@@ -89,6 +109,7 @@ inline void fill_op_case(OwnedNetwork& owned, const OpCase& c) {
   op.kind = c.kind;
   op.name = c.name;
   op.input = n.ops[0].output;
+  if (c.depthwise_stride > 0) op.input = add_depthwise(owned, op.input, c.depthwise_stride);
   if (c.kind != OpKind::kFullyConnected) set_window(op, c);
   if (c.addend) {
     Op other = random_conv(owned, "addend", n.input.tensor, c.out, 3);
@@ -154,6 +175,13 @@ inline std::vector<OpCase> op_cases() {
       {.name = "conv_addend_pooled", .in = 16, .out = 16, .height = 8, .width = 6, .addend = true, .pooled = true},
       {.name = "conv_sigmoid_pooled", .in = 16, .out = 10, .height = 8, .width = 6, .activation = kSigmoid, .pooled = true},
       {.name = "groups_pooled", .in = 24, .out = 32, .height = 8, .width = 8, .groups = 4, .pooled = true},
+      {.name = "separable", .in = 20, .out = 35, .kernel = 1, .pad = 0, .activation = kRelu, .depthwise_stride = 1},
+      {.name = "separable_stride2", .in = 64, .out = 64, .height = 14, .width = 18, .kernel = 1, .pad = 0, .activation = kPrelu, .depthwise_stride = 2},
+      {.name = "separable_stride2_odd", .in = 33, .out = 16, .height = 13, .width = 9, .kernel = 1, .pad = 0, .depthwise_stride = 2},
+      {.name = "separable_addend", .in = 32, .out = 24, .kernel = 1, .pad = 0, .addend = true, .depthwise_stride = 1},
+      {.name = "separable_sigmoid", .in = 16, .out = 10, .kernel = 1, .pad = 0, .activation = kSigmoid, .depthwise_stride = 1},
+      {.name = "separable_pooled", .in = 16, .out = 16, .height = 8, .width = 6, .kernel = 1, .pad = 0, .pooled = true, .depthwise_stride = 1},
+      {.name = "depthwise_before_3x3", .in = 16, .out = 20, .depthwise_stride = 1},
       {.name = "depthwise", .in = 20, .out = 20, .groups = 20, .activation = kRelu},
       {.name = "depthwise_stride2", .in = 36, .out = 36, .height = 14, .width = 13, .groups = 36, .stride = 2, .activation = kPrelu},
       {.name = "depthwise_7x7_to_1", .in = 64, .out = 64, .height = 7, .width = 7, .groups = 64, .kernel = 7, .pad = 0},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Direct and depthwise convolutions against float64, at every vector width this machine can
 // execute.
+#include "engine/error.h"
 #include "tests/kernels/conv_check.h"
 
 namespace face::test {
@@ -94,6 +95,56 @@ TEST(Depthwise, ShapesThatBreakThings) {
       layer("5x5", 12, 12, 8, 6, {5, 2, 2}, 1, true),
   };
   for (const ConvCase& c : cases) check_all(c, cpu::serial_parallel());
+}
+
+/// A depthwise case and a 1x1 one on its output, held to float64.
+void check_separable(const ConvCase& first, const ConvCase& second, const cpu::Parallel& parallel) {
+  const ConvData stage = make_conv_data(first);
+  ConvData data = make_conv_data(second);
+  data.input.assign(stage.expected.begin(), stage.expected.end());
+  data.expected = reference_output(second.desc, data, second.batch);
+  data.input = stage.input;
+  for (const auto precision : kPrecisions) {
+    for (const auto isa : runnable_isas(precision)) {
+      const auto conv = cpu::make_separable(isa, first.desc, stage.layer_weights(), second.desc,
+                                            data.layer_weights(), precision);
+      check_conv(*conv, second, data, parallel,
+                 tolerance(first.desc, ConvPrecision::kFp32) + tolerance(second.desc, precision));
+    }
+  }
+}
+
+TEST(Separable, ShapesThatBreakThings) {
+  const struct {
+    int in, out, height, width, batch;
+    Geometry geometry;
+  } cases[] = {{8, 8, 1, 1, 1, {}},           {3, 65, 5, 2, 2, {}},
+               {29, 16, 1, 9, 1, {}},         {64, 64, 14, 14, 1, {}},
+               {33, 48, 9, 13, 3, {3, 2, 1}}, {16, 17, 70, 3, 1, {3, 2, 1}},
+               {128, 130, 7, 7, 2, {}},       {24, 20, 3, 100, 1, {}},
+               {20, 12, 8, 6, 2, {5, 2, 2}},  {40, 70, 7, 7, 2, {7, 1, 0}}};
+  for (const auto& c : cases) {
+    ConvCase first = layer("stage", c.in, c.in, c.height, c.width, c.geometry, c.batch, true);
+    first.desc.activation = ConvActivation::kPrelu;
+    ConvCase second = layer("separable", c.in, c.out, first.desc.out_height, first.desc.out_width,
+                            {1, 1, 0}, c.batch);
+    second.desc.has_addend = c.batch == 2;
+    check_separable(first, second, cpu::openmp_parallel(c.batch));
+  }
+}
+
+TEST(Separable, RefusesWhatDoesNotFit) {
+  const ConvCase first = layer("stage", 8, 8, 6, 6, {}, 1, true);
+  const ConvData data = make_conv_data(first);
+  for (const ConvCase& second :
+       {layer("3x3", 8, 8, 6, 6, {}), layer("stride", 8, 8, 6, 6, {1, 2, 0}),
+        layer("channels", 9, 8, 6, 6, {1, 1, 0}), layer("size", 8, 8, 6, 7, {1, 1, 0})}) {
+    EXPECT_FALSE(cpu::is_separable(first.desc, second.desc)) << second.name;
+    EXPECT_THROW((void)cpu::make_separable(cpu::best_conv_isa(), first.desc, data.layer_weights(),
+                                           second.desc, data.layer_weights()),
+                 Error)
+        << second.name;
+  }
 }
 
 TEST(DirectAndDepthwise, EveryEpilogue) {
