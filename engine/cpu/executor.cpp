@@ -17,6 +17,7 @@
 #include "engine/cpu/precision_rule.h"
 #include "engine/error.h"
 #include "kernels/cpu/conv_memory.h"
+#include "kernels/cpu/interleave.h"
 
 namespace face::cpu {
 namespace {
@@ -319,14 +320,6 @@ void Executor::check_batch(int batch) const {
   if (batch < 1 || batch > max_batch_)
     throw Error(ErrorKind::kInvalidArgument,
                 "batch of " + std::to_string(batch) + ", want 1 to " + std::to_string(max_batch_));
-}
-
-void interleave(const float* red, const float* green, const float* blue, int width, float* out) {
-  for (int x = 0; x < width; ++x, out += 3) {
-    out[0] = red[x];
-    out[1] = green[x];
-    out[2] = blue[x];
-  }
 }
 
 /// (3, H, W) to (H, W, 3).
