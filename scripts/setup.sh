@@ -11,6 +11,7 @@ build=(g++ cmake ninja-build ccache pkg-config ca-certificates curl xz-utils unz
   libjpeg-dev libpng-dev libwebp-dev libstb-dev           # pictures
   libonnx-dev libprotobuf-dev protobuf-compiler libssl-dev libzip-dev zlib1g-dev # weights_tool
   nlohmann-json3-dev libcli11-dev libspdlog-dev)          # server
+optional=(libisal-dev)                                    # PNG faster; builds do without
 test=(libgtest-dev libgmock-dev libboost-context-dev python3)
 lint=(clang-format clang-tidy shellcheck python3)
 bench=(libbenchmark-dev python3-venv)
@@ -28,18 +29,25 @@ done
 command -v dpkg-query >/dev/null ||
   fail "this is not Debian or Ubuntu; install the equivalents of: ${wanted[*]}"
 
+as_root=(env DEBIAN_FRONTEND=noninteractive)
+[ "$(id -u)" -eq 0 ] || as_root=(sudo "${as_root[@]}")
+is_missing() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" != installed ]; }
+install_packages() {
+  say "Installing: $*"
+  "${as_root[@]}" apt-get -q install -y --no-install-recommends "$@"
+}
+
 missing=()
 for package in "${wanted[@]}"; do
-  [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
-    missing+=("$package")
+  if is_missing "$package"; then missing+=("$package"); fi
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
-
-as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-  command -v sudo >/dev/null || fail "as root, run: apt-get install ${missing[*]}"
-  as_root=(sudo)
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v "${as_root[0]}" >/dev/null || fail "as root, run: apt-get install ${missing[*]}"
+  "${as_root[@]}" apt-get -q update
+  install_packages "${missing[@]}"
 fi
-say "Installing: ${missing[*]}"
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q update
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
+for package in "${optional[@]}"; do
+  if is_missing "$package" && apt-cache show "$package" >/dev/null 2>&1; then
+    install_packages "$package" || say "$package cannot be installed, going on without"
+  fi
+done

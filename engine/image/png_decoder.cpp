@@ -12,6 +12,9 @@
 namespace face::image {
 namespace {
 
+/// What the rows of the deepest picture of this size take, in any number of passes.
+size_t most_data(const ImageInfo& info) { return info.height * (size_t(8) * info.width + 64); }
+
 class PngDecoder {
  public:
   PngDecoder(Bytes bytes, const ImageInfo& info, const ImageLimits& limits,
@@ -19,8 +22,8 @@ class PngDecoder {
       : info_(info),
         limits_(limits),
         target_(target),
-        reader_(bytes, info.decode_bytes - rgb_bytes(info)),
-        deadline_(limits.deadline) {}
+        deadline_(limits.deadline),
+        reader_(bytes, info.decode_bytes - rgb_bytes(info), most_data(info), deadline_) {}
 
   Image run() {
     require(reader_.start(limits_.max_side, limits_.max_png_chunk), 0);
@@ -61,6 +64,7 @@ class PngDecoder {
 
   void require(bool read, int row) const {
     if (read) return;
+    check_time();
     if (reader_.out_of_memory()) throw Error(ErrorKind::kBusy, "out of memory for a PNG");
     bad_image("PNG", std::string(reader_.message()) + " (row " + std::to_string(row) + " of " +
                          std::to_string(info_.height) + ")");
@@ -69,8 +73,8 @@ class PngDecoder {
   const ImageInfo& info_;
   const ImageLimits& limits_;
   const ImageTarget& target_;
-  PngReader reader_;
   const Deadline deadline_;
+  PngReader reader_;
 };
 
 }  // namespace

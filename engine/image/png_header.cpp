@@ -15,7 +15,7 @@ namespace {
 constexpr size_t kSignatureBytes = 8;
 constexpr size_t kChunkFrame = 12;  // length, name, checksum
 constexpr uint32_t kMaxChunk = 0x7fffffff;
-constexpr size_t kFixedBytes = size_t{256} << 10;  // inflate window and the library's structures
+constexpr size_t kFixedBytes = size_t{448} << 10;  // two inflaters, the library's structures
 
 /// Bit d of entry t is set where colour type t allows d bits per sample.
 constexpr uint32_t kDepths[7] = {1 << 1 | 1 << 2 | 1 << 4 | 1 << 8 | 1 << 16,

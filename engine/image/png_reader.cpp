@@ -18,15 +18,15 @@ PngReader::~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
 
 void PngReader::on_error(png_structp png, png_const_charp text) {
   auto& reader = *static_cast<PngReader*>(png_get_error_ptr(png));
-  std::snprintf(reader.text_, sizeof(reader.text_), "%s", text);
+  const char* fault = reader.stream_->fault();
+  std::snprintf(reader.text_, sizeof(reader.text_), "%s", fault != nullptr ? fault : text);
   std::longjmp(reader.jump_, 1);
 }
 
 void PngReader::on_read(png_structp png, png_bytep to, size_t count) {
   auto& reader = *static_cast<PngReader*>(png_get_io_ptr(png));
-  if (count > reader.bytes_.size() - reader.at_) png_error(png, "truncated");
-  std::memcpy(to, reader.bytes_.data() + reader.at_, count);
-  reader.at_ += count;
+  if (reader.deadline_.passed()) png_error(png, "too slow");
+  if (!reader.stream_->read(to, count)) png_error(png, "truncated");
 }
 
 png_voidp PngReader::on_malloc(png_structp png, size_t bytes) {
@@ -73,6 +73,8 @@ bool PngReader::start(int max_side, size_t max_chunk) {
   png_set_chunk_malloc_max(png_, max_chunk);
   // Chunks have checksums of their own; zlib's would take an eighth of a large picture's time.
   png_set_option(png_, PNG_IGNORE_ADLER32, PNG_OPTION_ON);
+  // Headers that promise too small a window are as good as others, whoever inflates.
+  png_set_option(png_, PNG_MAXIMUM_INFLATE_WINDOW, PNG_OPTION_ON);
   png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_read_info(png_, info_);
   width_ = static_cast<int>(png_get_image_width(png_, info_));
@@ -80,6 +82,7 @@ bool PngReader::start(int max_side, size_t max_chunk) {
   convert_to_rgb();
   passes_ = png_set_interlace_handling(png_);
   png_read_update_info(png_, info_);
+  if (stream_->checks_data()) png_set_crc_action(png_, PNG_CRC_QUIET_USE, PNG_CRC_NO_CHANGE);
   if (png_get_rowbytes(png_, info_) != size_t(3) * width_) png_error(png_, "rows are not RGB");
   return true;
 }
@@ -92,6 +95,8 @@ bool PngReader::read(uint8_t* row) {
 
 bool PngReader::finish() {
   if (setjmp(jump_) != 0) return false;
+  stream_->skip_data();
+  png_set_crc_action(png_, PNG_CRC_DEFAULT, PNG_CRC_NO_CHANGE);
   png_read_end(png_, nullptr);
   return true;
 }

@@ -8,15 +8,18 @@
 #include <csetjmp>
 #include <cstddef>
 
-#include "engine/image/bytes.h"
+#include "engine/image/decoders.h"
+#include "engine/image/png_stream.h"
 
 namespace face::image {
 
 /// One PNG being read as 8-bit RGB. Not copyable or movable: libpng keeps pointers into it.
 class PngReader {
  public:
-  /// `memory` bounds what libpng and zlib allocate together.
-  PngReader(Bytes bytes, size_t memory) : bytes_(bytes), memory_left_(memory) {}
+  /// `memory` bounds what libpng and zlib allocate together, `max_data`: see open_png_stream().
+  /// No step goes on for long after `deadline`. Throws std::bad_alloc.
+  PngReader(Bytes bytes, size_t memory, size_t max_data, Deadline deadline)
+      : stream_(open_png_stream(bytes, max_data)), memory_left_(memory), deadline_(deadline) {}
   ~PngReader();
   PngReader(const PngReader&) = delete;
   PngReader& operator=(const PngReader&) = delete;
@@ -45,9 +48,9 @@ class PngReader {
   static void on_free(png_structp png, png_voidp pointer);
   void convert_to_rgb();
 
-  Bytes bytes_;
-  size_t at_ = 0;
+  std::unique_ptr<PngStream> stream_;
   size_t memory_left_;
+  Deadline deadline_;
   int width_ = 0, height_ = 0, passes_ = 1;
   bool out_of_memory_ = false;
   png_structp png_ = nullptr;
