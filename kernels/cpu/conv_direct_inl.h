@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // kernels/cpu/conv_direct_inl.h - direct convolution as products of pixel windows with packed
-// weights, and depthwise convolution.
+// weights.
 #pragma once
 
 #include "kernels/cpu/conv_epilogue_inl.h"
@@ -9,8 +9,6 @@
 #include "kernels/cpu/conv_words_inl.h"
 
 namespace face::cpu::FACE_CONV_ISA {
-
-// ---- dense
 
 /// A slice of the sum for some pixels: kernel rows [row_begin, row_end), words [begin, begin +
 /// count) of each row's run.
@@ -238,96 +236,6 @@ void direct_words(const DirectWords& a) {
 template <typename Number>
 constexpr DirectKernels direct_kernels() {
   return {&direct_words<Number>, &direct_sources, &direct_block<Number>};
-}
-
-// ---- depthwise
-
-/// The taps of a window that lie inside the image.
-struct Taps {
-  int y_begin, y_end, x_begin, x_end;
-};
-
-FACE_INLINE Taps taps_at(const DepthwiseRow& a, int y0, int x0) {
-  Taps t{0, a.kernel_h, 0, a.kernel_w};
-  if (y0 < 0) t.y_begin = -y0;
-  if (x0 < 0) t.x_begin = -x0;
-  if (y0 + a.kernel_h > a.in_height) t.y_end = a.in_height - y0;
-  if (x0 + a.kernel_w > a.in_width) t.x_end = a.in_width - x0;
-  return t;
-}
-
-/// One output pixel, any kernel, any border.
-template <EpilogueKind kKind>
-void depthwise_pixel(const DepthwiseRow& a, int x) {
-  const int y0 = a.y * a.stride - a.pad_top, x0 = x * a.stride - a.pad_left;
-  const Taps t = taps_at(a, y0, x0);
-  const int channels = a.epilogue.channels;
-  const PixelSources sources = pixel_sources(a.epilogue, a.image, a.y, x);
-  for_lanes<kWidth>(0, channels, [&]<int kLanes>(int c) {
-    Vec<kLanes> sum{};
-    for (int ky = t.y_begin; ky < t.y_end; ++ky) {
-      const size_t row = static_cast<size_t>(y0 + ky) * a.in_width;
-      for (int kx = t.x_begin; kx < t.x_end; ++kx) {
-        sum += load<kLanes>(a.input + (row + x0 + kx) * channels + c) *
-               load<kLanes>(a.weights + (ky * a.kernel_w + kx) * channels + c);
-      }
-    }
-    store(a.output + static_cast<size_t>(x - a.x_begin) * channels + c,
-          finish<kKind, kLanes>(sum, a.epilogue, sources, c));
-  });
-}
-
-/// kCount neighbours of a 3x3 convolution whose windows lie inside the image's columns.
-template <EpilogueKind kKind, int kStride, int kCount>
-void depthwise_3x3(const DepthwiseRow& a, int x) {
-  constexpr int kColumns = (kCount - 1) * kStride + 3;
-  const int y0 = a.y * a.stride - a.pad_top, x0 = x * kStride - a.pad_left;
-  const Taps t = taps_at(a, y0, x0);
-  const int channels = a.epilogue.channels;
-  PixelSources sources[kCount];
-  for (int i = 0; i < kCount; ++i) sources[i] = pixel_sources(a.epilogue, a.image, a.y, x + i);
-  for_lanes<kWidth>(0, channels, [&]<int kLanes>(int c) {
-    Vec<kLanes> sum[kCount] = {};
-    for (int ky = t.y_begin; ky < t.y_end; ++ky) {
-      const float* in = a.input + (static_cast<size_t>(y0 + ky) * a.in_width + x0) * channels + c;
-      const float* w = a.weights + ky * 3 * channels + c;
-      const Vec<kLanes> weights[3] = {load<kLanes>(w), load<kLanes>(w + channels),
-                                      load<kLanes>(w + 2 * channels)};
-#pragma GCC unroll 9
-      for (int column = 0; column < kColumns; ++column) {
-        const Vec<kLanes> value = load<kLanes>(in + static_cast<size_t>(column) * channels);
-#pragma GCC unroll 4
-        for (int i = 0; i < kCount; ++i) {
-          const int kx = column - i * kStride;
-          if (kx >= 0 && kx < 3) sum[i] += value * weights[kx];
-        }
-      }
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < kCount; ++i) {
-      store(a.output + static_cast<size_t>(x - a.x_begin + i) * channels + c,
-            finish<kKind, kLanes>(sum[i], a.epilogue, sources[i], c));
-    }
-  });
-}
-
-template <EpilogueKind kKind, int kStride>
-void depthwise_row_3x3(const DepthwiseRow& a) {
-  const int inner_end = a.inner_end < a.x_end ? a.inner_end : a.x_end;
-  int x = a.x_begin;
-  for (; x < a.x_end && x < a.inner_begin; ++x) depthwise_pixel<kKind>(a, x);
-  for (; x + 4 <= inner_end; x += 4) depthwise_3x3<kKind, kStride, 4>(a, x);
-  for (; x < inner_end; ++x) depthwise_3x3<kKind, kStride, 1>(a, x);
-  for (; x < a.x_end; ++x) depthwise_pixel<kKind>(a, x);
-}
-
-inline void depthwise_row(const DepthwiseRow& a) {
-  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
-    const bool is_3x3 = a.kernel_h == 3 && a.kernel_w == 3;
-    if (is_3x3 && a.stride == 1) return depthwise_row_3x3<kKind, 1>(a);
-    if (is_3x3 && a.stride == 2) return depthwise_row_3x3<kKind, 2>(a);
-    for (int x = a.x_begin; x < a.x_end; ++x) depthwise_pixel<kKind>(a, x);
-  });
 }
 
 }  // namespace face::cpu::FACE_CONV_ISA

@@ -18,6 +18,9 @@ FACE_INLINE PixelSources pixel_sources(const Epilogue& e, int image, int y, int 
   return s;
 }
 
+/// True if every pixel has the same bias and none an addend.
+FACE_INLINE bool uniform(const Epilogue& e) { return e.bias_stride == 0 && e.addend == nullptr; }
+
 template <EpilogueKind kKind, int kLanes>
 FACE_INLINE Vec<kLanes> activate(Vec<kLanes> x, const Epilogue& e, int channel) {
   const Vec<kLanes> zero{};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // kernels/cpu/conv_isa.cpp - the float32 kernels of one instruction set; compiled once for each
 // of them.
+#include "kernels/cpu/conv_depthwise_inl.h"
 #include "kernels/cpu/conv_direct_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_winograd_inl.h"

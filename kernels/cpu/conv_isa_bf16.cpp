@@ -2,6 +2,7 @@
 // kernels/cpu/conv_isa_bf16.cpp - the bfloat16 kernels of one instruction set; compiled once for
 // each of them.
 #include "kernels/cpu/conv_bf16_inl.h"
+#include "kernels/cpu/conv_depthwise_inl.h"
 #include "kernels/cpu/conv_direct_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_winograd_inl.h"
