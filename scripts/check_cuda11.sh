@@ -3,8 +3,8 @@
 # scripts/check_cuda11.sh - as check_cuda.sh, with CUDA 11.8 and for the GPUs from Pascal on that it
 # knows. Needs no GPU and installs nothing.
 #
-# The toolkit is Debian 12's (non-free), fetched once (860 MB, apt checks it) from where this machine
-# gets its packages, and unpacked (3.5 GB) in the cache folder; NVCC11 and NVCC11_HOST name others.
+# The toolkit is Debian 12's (non-free), fetched once (0.9 GB, apt checks it) from where this machine
+# gets its packages, and unpacked (3.1 GB) in the cache folder; NVCC11 and NVCC11_HOST name others.
 # Usage: scripts/check_cuda11.sh [ARCH...]   default: 61 70 75 80 86 89 90
 set -euo pipefail
 # shellcheck source=scripts/common.sh
@@ -24,10 +24,12 @@ fetch() {
   local host apt
   host=$(debian_host) || true
   [ -n "$host" ] || fail "this machine gets no packages from a Debian archive; set NVCC11"
-  mkdir -p "$root.part/lists/partial" "$root.part/packages"
-  printf 'deb %s bookworm main non-free\n' "$host" >"$root.part/sources.list"
-  apt=(apt-get -q -o "Dir::Etc::sourcelist=$root.part/sources.list" -o Dir::Etc::sourceparts=-
-    -o "Dir::State::lists=$root.part/lists")
+  mkdir -p "$root.part/apt/lists/partial" "$root.part/apt/archives/partial" "$root.part/packages"
+  printf 'deb %s bookworm main non-free\n' "$host" >"$root.part/apt/sources.list"
+  # Lists and caches of its own; the folder is the user's, so apt's own user cannot write there.
+  apt=(apt-get -q -o "Dir::Etc::sourcelist=$root.part/apt/sources.list" -o Dir::Etc::sourceparts=-
+    -o "Dir::State::lists=$root.part/apt/lists" -o "Dir::Cache=$root.part/apt"
+    -o APT::Sandbox::User=root)
   "${apt[@]}" update
   say "Fetching CUDA 11.8 from $host"
   (cd "$root.part/packages" && "${apt[@]}" download "${packages[@]}")
@@ -42,6 +44,7 @@ NVVMIR_LIBRARY_DIR = $(_HERE_)/../libdevice
 PATH += $(_HERE_):$(_HERE_)/../../../bin:
 LD_LIBRARY_PATH += $(_HERE_)/../../x86_64-linux-gnu:
 PROFILE
+  rm -r "$root.part/apt" "$root.part/packages"
   mv "$root.part" "$root"
 }
 
