@@ -8,26 +8,33 @@
 #include <vector>
 
 #include "tests/support/shared.h"
-#include "weights_tool/converter.h"
 #include "weights_tool/onnx_graph.h"
 
 namespace face::test {
 
-std::shared_ptr<const Pack> convert_shared(const std::string& detector,
-                                           const std::string& recogniser) {
-  const auto models = shared_dir() / "models";
-  const ConvertedNetwork det = convert(onnx::read_onnx(models / (detector + ".onnx")));
-  const ConvertedNetwork rec = convert(onnx::read_onnx(models / (recogniser + ".onnx")));
+std::shared_ptr<const Pack> pack_of(const ConvertedNetwork& detector,
+                                    const ConvertedNetwork& recogniser) {
   Provenance provenance;
   provenance.tool_version = "test";
-  provenance.sources = {{NetworkRole::kDetector, detector + ".onnx", std::string(64, '0')},
-                        {NetworkRole::kRecogniser, recogniser + ".onnx", std::string(64, '0')}};
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("face_test_" + std::to_string(getpid()) + "_" + detector + ".fwp");
-  write_pack(path, {&det.network, &rec.network}, provenance);
+  provenance.sources = {{NetworkRole::kDetector, "detector.onnx", std::string(64, '0')},
+                        {NetworkRole::kRecogniser, "recogniser.onnx", std::string(64, '0')}};
+  static int count = 0;
+  const auto path =
+      std::filesystem::temp_directory_path() /
+      ("face_test_" + std::to_string(getpid()) + "_" + std::to_string(count++) + ".fwp");
+  write_pack(path, {&detector.network, &recogniser.network}, provenance);
   auto pack = Pack::open(path);  // mapped: the name is not needed any more
   std::filesystem::remove(path);
   return pack;
+}
+
+ConvertedNetwork convert_shared(const std::string& model) {
+  return convert(onnx::read_onnx(shared_dir() / "models" / (model + ".onnx")));
+}
+
+std::shared_ptr<const Pack> convert_shared(const std::string& detector,
+                                           const std::string& recogniser) {
+  return pack_of(convert_shared(detector), convert_shared(recogniser));
 }
 
 Image read_photo(const std::filesystem::path& path, const ImageTarget& target) {

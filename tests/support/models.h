@@ -8,11 +8,17 @@
 
 #include "engine/image.h"
 #include "engine/pack.h"
+#include "weights_tool/converter.h"
 
 namespace face::test {
 
-/// Converts models of the shared folder, named without ".onnx", to a temporary weight file and
-/// opens it. The file is gone once the Pack is.
+/// Writes both networks to a temporary weight file and opens it. The file is gone once the Pack is.
+[[nodiscard]] std::shared_ptr<const Pack> pack_of(const ConvertedNetwork& detector,
+                                                  const ConvertedNetwork& recogniser);
+
+/// A model of the shared folder, named without ".onnx".
+[[nodiscard]] ConvertedNetwork convert_shared(const std::string& model);
+/// pack_of() two of them.
 [[nodiscard]] std::shared_ptr<const Pack> convert_shared(const std::string& detector,
                                                          const std::string& recogniser);
 
