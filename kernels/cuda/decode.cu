@@ -68,11 +68,11 @@ __global__ void __launch_bounds__(kThreads) gather_kernel(const DecodeParams p, 
   if (index >= p.anchors) return;
   const Anchor a = anchor_at(p, index);
   const float logit = value_at(cell_of<T>(a, n) + a.level->score_channel + a.anchor);
-  if (!(fabsf(logit) <= FLT_MAX)) p.status[n] = kNotFinite;
+  if (!(fabsf(logit) <= FLT_MAX)) atomicMax(p.status + n, kNotFinite);
   if (!(logit >= bound)) return;
   const float score = sigmoid(logit);
   if (!(score >= p.threshold)) return;
-  if (!is_finite(detection_of<T>(p, a, n, score))) p.status[n] = kNotFinite;
+  if (!is_finite(detection_of<T>(p, a, n, score))) atomicMax(p.status + n, kNotFinite);
   p.keys[size_t(n) * p.anchors + atomicAdd(p.counts + n, 1u)] = make_key(score, index);
 }
 

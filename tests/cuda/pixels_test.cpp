@@ -295,5 +295,14 @@ TEST_F(Decode, WhatIsNotANumberIsReportedForItsImageAlone) {
     }
 }
 
+TEST_F(Decode, NothingButWhatIsNotANumber) {
+  fill(NAN, 0.1f);
+  run();
+  for (int n = 0; n < p_.batch; ++n) {
+    EXPECT_EQ(p_.status[n], kNotFinite);
+    EXPECT_EQ(p_.face_counts[n], 0);
+  }
+}
+
 }  // namespace
 }  // namespace face::cuda
