@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # scripts/check_races.sh - ThreadSanitizer over what threads share: batchers and pipelines, and those
-# of a block of a CUDA kernel under emulation, on small shapes.
+# of a launch of a CUDA kernel under emulation, in one block and in different ones, on small shapes.
 set -euo pipefail
 export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$(dirname "$0")/../build-tsan}
 # shellcheck source=scripts/common.sh
@@ -23,10 +23,14 @@ if [ ! -d "$build_dir/kernels/cuda/emu" ]; then
   exit 0
 fi
 configure_and_build "${kernels[@]}"
-if "$build_dir/tests/cuda_emulator_test" --gtest_filter='*MissingBarriers*' >"$build_dir/race.txt" 2>&1 ||
-  ! grep -q 'WARNING: ThreadSanitizer: data race' "$build_dir/race.txt"; then
-  fail "a missing barrier went unseen"
-fi
-run cuda_emulator_test '*-*MissingBarriers*'
+# What has to be seen: threads of a block without a barrier, blocks that share a word.
+broken=('*MissingBarriers*' '*BothWriteAWord' '*OneReadsWhatTheOtherWrites')
+for race in "${broken[@]}"; do
+  if "$build_dir/tests/cuda_emulator_test" --gtest_filter="$race" >"$build_dir/race.txt" 2>&1 ||
+    ! grep -q 'WARNING: ThreadSanitizer: data race' "$build_dir/race.txt"; then
+    fail "$race went unseen"
+  fi
+done
+run cuda_emulator_test "*-$(IFS=: && echo "${broken[*]}")"
 run cuda_ops_test '*'
 run cuda_pixels_test '*'

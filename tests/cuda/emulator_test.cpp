@@ -87,6 +87,45 @@ TEST_F(BlockSum, WriteBehindAnArray) {
 }
 #endif
 
+enum class Sharing { kNothing, kWords, kReads, kAtomics };
+
+/// Each block writes its own 32 words of `out`; what else its neighbours have of it `sharing` says.
+__global__ void neighbours_kernel(float* out, int* count, Sharing sharing) {
+  FACE_SHARED(float, own, [32]);
+  const int lane = threadIdx.x, i = blockIdx.x * 32 + lane;
+  own[31 - lane] = 1.f;
+  __syncthreads();
+  out[i] = own[lane];
+  if (sharing == Sharing::kAtomics) atomicAdd(count, 1);
+  if (sharing == Sharing::kWords && lane == 31 && blockIdx.x + 1 < gridDim.x) out[i + 1] = 1.f;
+  if (sharing == Sharing::kReads && lane == 0 && blockIdx.x > 0 && out[i - 1] > 2.f) out[i] = 2.f;
+}
+
+class Neighbours : public Emulated {
+ protected:
+  void run(Sharing sharing) {
+    constexpr int kBlocks = 9;
+    int* count = device(std::vector<int>(1));
+    for (const auto order : {emu::Order::kSequential, emu::Order::kRandom, emu::Order::kReverse}) {
+      emu::config().order = order;
+      float* out = poisoned<float>(size_t{kBlocks} * 32);
+      ASSERT_EQ(launch(neighbours_kernel, kBlocks, 32, 0, nullptr, out, count, sharing),
+                cudaSuccess);
+      ASSERT_EQ(fault(), "no error");
+      for (int i = 0; i < kBlocks * 32; ++i) EXPECT_EQ(out[i], 1.f);
+    }
+    EXPECT_EQ(*count, sharing == Sharing::kAtomics ? 3 * kBlocks * 32 : 0);
+  }
+};
+
+TEST_F(Neighbours, ShareNothingOrAtomics) {
+  run(Sharing::kNothing);
+  run(Sharing::kAtomics);
+}
+// What only ThreadSanitizer sees, and has to: scripts/check_races.sh.
+TEST_F(Neighbours, BothWriteAWord) { run(Sharing::kWords); }
+TEST_F(Neighbours, OneReadsWhatTheOtherWrites) { run(Sharing::kReads); }
+
 __global__ void shuffle_kernel(int* out) {
   const int lane = threadIdx.x;
   out[lane] = __shfl_xor_sync(~0u, lane, 5);

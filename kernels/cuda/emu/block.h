@@ -9,8 +9,8 @@
 // Errors end the launch and name thread, file and line: a barrier that part of the block does not
 // reach or that is reached from two places, warp operations whose lanes disagree, cp.async never
 // waited for, writes behind a shared array. Shared memory starts as NaN bytes.
-// Under ThreadSanitizer every thread has a stack of its own and races between them are reported
-// (races.h), between blocks not.
+// Under ThreadSanitizer every thread has a stack of its own and races are reported: of a block's
+// threads (races.h), and of different blocks (crew.h).
 // Not modelled: spinning on another thread's write, memory ordering, bank conflicts, registers.
 #pragma once
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // kernels/cuda/emu/races.h - tells ThreadSanitizer what happens on fibers, so that it finds the
-// races of a block's threads: each is a thread to it, and only barriers order them.
+// races of a launch's threads: each is a thread to it, only barriers order those of a block, and
+// nothing those of different ones (but see crew.h).
 //
 // The scheduler's own files are compiled without the sanitizer: they hand data between threads as
 // hardware would. Without -fsanitize=thread everything here does nothing.

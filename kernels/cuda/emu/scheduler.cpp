@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "kernels/cuda/emu/half.h"
 #include "kernels/cuda/emu/races.h"
@@ -36,13 +37,13 @@ void Scheduler::jump(Fiber& to) {
 
 void Scheduler::resume(int thread) {
   current_ = thread;
-  threads_[thread].state = State::kRunning;
-  threadIdx = threads_[thread].index;
+  crew_->threads[thread].state = State::kRunning;
+  threadIdx = crew_->threads[thread].index;
 }
 
 /// For a thread that starts. Race detectors want a stack for each.
 Fiber& Scheduler::fiber_for(int thread) {
-  if (races::kWatched) return *fibers_[thread];
+  if (races::kWatched) return *crew_->fibers[thread];
   if (idle_.empty()) {
     fibers_.push_back(std::make_unique<Fiber>(&Scheduler::fiber_main, fibers_.size()));
     return *fibers_.back();
@@ -56,12 +57,12 @@ Fiber& Scheduler::fiber_for(int thread) {
 void Scheduler::wait() {
   const int self = current_, next = turns_.next();
   if (next < 0) fail([&] { return who_is_stuck(); });
-  const bool fresh = threads_[next].state == State::kNew;
+  const bool fresh = crew_->threads[next].state == State::kNew;
   resume(next);
   if (next == self) return;
-  if (fresh) threads_[next].fiber = &fiber_for(next);
-  races::release(&end_);  // an error elsewhere in the block may leave this thread here for good
-  jump(*threads_[next].fiber);
+  if (fresh) crew_->threads[next].fiber = &fiber_for(next);
+  races::release(&left_);  // an error elsewhere in the block may leave this thread here for good
+  jump(*crew_->threads[next].fiber);
 }
 
 void Scheduler::fiber_main() {
@@ -75,8 +76,9 @@ void Scheduler::run_threads() {
     Fiber* self = running_;
     current().fiber = self;
     races::acquire(&begin_);
+    races::acquire(&crew_->ends[(crew_->blocks + 1) % 2]);  // of the block before
     launch_->body(launch_->argument);
-    races::release(&end_);
+    races::release(&crew_->ends[crew_->blocks % 2]);
     current().state = State::kDone;
     ++done_;
     if (waiting_ > 0) fail([&] { return others_wait(); });
@@ -84,7 +86,7 @@ void Scheduler::run_threads() {
       fail([&] { return "cp.async never waited for: " + where(current_); });
     const int next = turns_.next();
     if (next < 0 && done_ != count_) fail([&] { return who_is_stuck(); });
-    const bool fresh = next >= 0 && threads_[next].state == State::kNew;
+    const bool fresh = next >= 0 && crew_->threads[next].state == State::kNew;
     if (fresh && !races::kWatched) {
       resume(next);
       continue;
@@ -94,16 +96,16 @@ void Scheduler::run_threads() {
       jump(caller_);
       continue;
     }
-    if (fresh) threads_[next].fiber = &fiber_for(next);
+    if (fresh) crew_->threads[next].fiber = &fiber_for(next);
     resume(next);
-    jump(*threads_[next].fiber);
+    jump(*crew_->threads[next].fiber);
   }
 }
 
 // ---- errors ----
 
 std::string Scheduler::where(int thread) const {
-  const Thread& t = threads_[thread];
+  const Thread& t = crew_->threads[thread];
   const char* doing = t.state == State::kAtBarrier         ? " waits in __syncthreads at "
                       : t.state == State::kAtWarpOperation ? " waits in a warp operation at "
                       : t.state == State::kDone            ? " has returned, last seen at "
@@ -117,7 +119,7 @@ std::string Scheduler::others_wait() const {
 
 void Scheduler::give_up() {
   error_ += " [block " + text(blockIdx) + ", schedule seed " + std::to_string(config().seed) + "]";
-  races::release(&end_);
+  races::release(&left_);
   jump(caller_);
   std::abort();  // the caller dropped this stack
 }
@@ -126,7 +128,7 @@ std::string Scheduler::who_is_stuck() const {
   std::string message = "deadlock: ";
   int shown = 0;
   for (int t = 0; t < count_ && shown < 3; ++t) {
-    const State state = threads_[t].state;
+    const State state = crew_->threads[t].state;
     if (state != State::kAtBarrier && state != State::kAtWarpOperation) continue;
     message += where(t) + "; ";
     ++shown;
@@ -135,14 +137,13 @@ std::string Scheduler::who_is_stuck() const {
          " threads in the barrier, " + std::to_string(done_) + " returned";
 }
 
-// ---- one block ----
+// ---- one block, all blocks ----
 
 void Scheduler::start_block() {
   done_ = waiting_ = 0;
-  error_.clear();
   uint3 index{0, 0, 0};
   for (int i = 0; i < count_; ++i) {
-    Thread& t = threads_[i];
+    Thread& t = crew_->threads[i];
     t.index = index;
     t.state = State::kNew;
     t.site = {};
@@ -156,7 +157,7 @@ void Scheduler::start_block() {
     }
   }
   meetings_.clear();
-  shared_.start(launch_->dynamic_shared);
+  shared().start(launch_->dynamic_shared);
   turns_.all_ready();
 }
 
@@ -165,38 +166,68 @@ void Scheduler::run_block() {
   const int first = turns_.next();
   Fiber& fiber = fiber_for(first);
   resume(first);
-  races::release(&begin_);
   jump(fiber);
-  races::acquire(&end_);
-  if (error_.empty()) {
-    error_ = shared_.broken_fence();
-    if (error_.empty()) return;
-    error_ += " [block " + text(blockIdx) + "]";
-  }
-  idle_.clear();  // the waiting stacks are abandoned
-  fibers_.clear();
-  throw KernelError(error_);
+  ++crew_->blocks;
+  if (!error_.empty()) return;
+  error_ = shared().broken_fence();
+  if (!error_.empty()) error_ += " [block " + text(blockIdx) + "]";
 }
 
-void Scheduler::run(const Launch& launch) {
-  launch_ = &launch;
-  gridDim = launch.grid;
-  blockDim = launch.block;
-  count_ = static_cast<int>(launch.block.x * launch.block.y * launch.block.z);
-  if (threads_.size() < static_cast<size_t>(count_)) threads_.resize(count_);
-  static_cast<void>(half_values());
-  while (races::kWatched && fibers_.size() < static_cast<size_t>(count_))
-    fibers_.push_back(std::make_unique<Fiber>(&Scheduler::fiber_main, fibers_.size()));
-  turns_.start(count_);
+/// For the `block`-th block that runs.
+void Scheduler::choose_crew(size_t block) {
+  const size_t i = block % kCrews;
+  if (i == 0)
+    for (size_t n = kCrews; n > 1; --n) {
+      state_ = state_ * 6364136223846793005ull + 1442695040888963407ull;
+      std::swap(next_crews_[n - 1], next_crews_[(state_ >> 33) % n]);
+    }
+  crew_ = next_crews_[i];
+}
+
+void Scheduler::run_blocks() {
   const size_t blocks = size_t{gridDim.x} * gridDim.y * gridDim.z;
   const size_t shift = config().order == Order::kRandom ? config().seed * 7919 : 0;
-  for (size_t i = 0; i < blocks; ++i) {
+  for (size_t i = 0; i < blocks && error_.empty(); ++i) {
     const size_t b = config().order == Order::kReverse ? blocks - 1 - i : (i + shift) % blocks;
     blockIdx = {static_cast<uint32_t>(b % gridDim.x),
                 static_cast<uint32_t>(b / gridDim.x % gridDim.y),
                 static_cast<uint32_t>(b / gridDim.x / gridDim.y)};
+    choose_crew(i);
     run_block();
   }
+}
+
+void Scheduler::start_launch(const Launch& launch) {
+  launch_ = &launch;
+  gridDim = launch.grid;
+  blockDim = launch.block;
+  count_ = static_cast<int>(launch.block.x * launch.block.y * launch.block.z);
+  const auto count = static_cast<size_t>(count_);
+  for (int i = 0; i < kCrews; ++i) {
+    Crew& crew = crews_[i];
+    next_crews_[i] = &crew;
+    if (crew.threads.size() < count) crew.threads.resize(count);
+    while (races::kWatched && crew.fibers.size() < count)
+      crew.fibers.push_back(
+          std::make_unique<Fiber>(&Scheduler::fiber_main, i * count + crew.fibers.size()));
+  }
+  static_cast<void>(half_values());
+  turns_.start(count_);
+  error_.clear();
+}
+
+void Scheduler::run(const Launch& launch) {
+  start_launch(launch);
+  races::release(&begin_);
+  run_blocks();
+  for (Crew& crew : crews_)
+    for (char& end : crew.ends) races::acquire(&end);
+  races::acquire(&left_);
+  if (error_.empty()) return;
+  idle_.clear();  // the waiting stacks are abandoned
+  fibers_.clear();
+  for (Crew& crew : crews_) crew.fibers.clear();
+  throw KernelError(error_);
 }
 
 // ---- what threads call ----
@@ -213,7 +244,7 @@ void Scheduler::barrier(Site site) {
   if (site.line != barrier_site_.line || std::strcmp(site.file, barrier_site_.file) != 0)
     fail([&] { return others_wait(); });
   self.state = State::kAtBarrier;
-  char* token = &tokens_[0][passed_[0] % 2];  // who is ahead uses the other one
+  char* token = &crew_->barriers[0][passed_[0] % 2];  // who is ahead uses the other one
   races::release(token);
   if (++waiting_ == count_) {
     waiting_ = 0;
@@ -253,7 +284,7 @@ void Scheduler::collective(uint32_t mask, void (*operation)(uint32_t, void**), v
 
 void Scheduler::warp_barrier(uint32_t mask, Site site) {
   const int warp = 1 + current_ / kWarp;
-  char* token = &tokens_[warp][passed_[warp] % 2];
+  char* token = &crew_->barriers[warp][passed_[warp] % 2];
   races::release(token);
   collective(
       mask, [](uint32_t m, void** turns) { ++*static_cast<uint32_t*>(turns[__builtin_ctz(m)]); },
@@ -262,7 +293,7 @@ void Scheduler::warp_barrier(uint32_t mask, Site site) {
 }
 
 void* Scheduler::shared_array(const void* key, size_t size) {
-  void* array = shared_.array(key, size, config().max_shared);
+  void* array = shared().array(key, size, config().max_shared);
   if (array == nullptr)
     fail([&] { return "too much shared memory: an array of " + std::to_string(size) + " bytes"; });
   return array;

@@ -9,22 +9,12 @@
 #include <vector>
 
 #include "kernels/cuda/emu/block.h"
+#include "kernels/cuda/emu/crew.h"
 #include "kernels/cuda/emu/fiber.h"
 #include "kernels/cuda/emu/meetings.h"
-#include "kernels/cuda/emu/shared_memory.h"
 #include "kernels/cuda/emu/turns.h"
 
 namespace face::cuda::emu {
-
-enum class State : uint8_t { kNew, kReady, kRunning, kAtBarrier, kAtWarpOperation, kDone };
-
-struct Thread {
-  uint3 index{};
-  State state = State::kNew;
-  Fiber* fiber = nullptr;
-  Site site;
-  AsyncCopies copies;
-};
 
 [[nodiscard]] std::string text(const uint3& v);
 
@@ -37,8 +27,8 @@ class Scheduler {
   void collective(uint32_t mask, void (*operation)(uint32_t, void**), void* operand, Site site);
   void warp_barrier(uint32_t mask, Site site);
   void* shared_array(const void* key, size_t size);
-  SharedMemory& shared() { return shared_; }
-  Thread& current() { return threads_[current_]; }
+  SharedMemory& shared() { return crew_->shared; }
+  Thread& current() { return crew_->threads[current_]; }
   [[nodiscard]] int lane() const { return current_ % kWarp; }
   /// Ends the block with the error `describe()` returns. The stack is dropped, not unwound, so
   /// what owns memory must live in `describe` only.
@@ -51,8 +41,11 @@ class Scheduler {
  private:
   static void fiber_main();
   void run_threads();
+  void run_blocks();
   void run_block();
+  void start_launch(const Launch& launch);
   void start_block();
+  void choose_crew(size_t block);
   void wait();
   void resume(int thread);
   void jump(Fiber& to);
@@ -64,20 +57,20 @@ class Scheduler {
 
   const Launch* launch_ = nullptr;
   int count_ = 0, done_ = 0, waiting_ = 0, current_ = 0;
-  std::vector<Thread> threads_;
+  std::array<Crew, kCrews> crews_;
+  std::array<Crew*, kCrews> next_crews_{};
+  Crew* crew_ = crews_.data();  // of the block that runs
+  uint64_t state_ = 1;          // of the choice of crews
   Turns turns_;
   Meetings meetings_;
   Site barrier_site_;
   std::array<uint32_t, 1 + kMaxThreads / kWarp> passed_{};  // the block's barrier, each warp's
-  std::array<std::array<char, 2>, 1 + kMaxThreads / kWarp> tokens_{};  // races.h, by passed_
-  char begin_ = 0, end_ = 0;                                           // of the block, races.h
+  char begin_ = 0, left_ = 0;  // races.h: of the launch; by threads that may never go on
 
   Fiber caller_;
   Fiber* running_ = &caller_;
-  std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::vector<std::unique_ptr<Fiber>> fibers_;  // of any thread, where no races are watched
   std::vector<Fiber*> idle_;
-
-  SharedMemory shared_;
   std::string error_;
 };
 

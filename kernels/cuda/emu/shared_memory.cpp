@@ -42,6 +42,7 @@ void SharedMemory::start(size_t dynamic_size) {
   arrays_.clear();
   used_ = dynamic_size_ = dynamic_size;
   FACE_ALLOW(room_, kRoom);
+  const races::Unseen nobody;
   std::memset(room_, kPoison, used_ + kFence);
   FACE_FORBID(room_ + used_, kRoom - used_);
 }
