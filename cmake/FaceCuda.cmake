@@ -2,8 +2,8 @@
 #   FACE_CUDA=ON    compile it; nvcc is required
 #   FACE_CUDA=AUTO  compile it where nvcc and a GPU are found
 #   FACE_CUDA=OFF   do not
-# FACE_CUDA_ARCHITECTURES: "native" where a GPU is found, else everything the toolkit's release
-# covers; one architecture takes nvcc a minute or two, all of them ten.
+# FACE_CUDA_ARCHITECTURES: as for CMake, or "release": all that a release has. "native" where a GPU is
+# found, else "release".
 set(FACE_USE_CUDA OFF)
 if(FACE_CUDA STREQUAL "AUTO")
   find_program(FACE_NVCC nvcc HINTS /usr/local/cuda/bin)
@@ -26,9 +26,13 @@ if(FACE_USE_CUDA)
   if(EXISTS /dev/nvidia0)
     set(default_architectures native)
   else()
-    set(default_architectures 75-real 80-real 86-real 89-real 90-real 100-real 120)
+    set(default_architectures release)
   endif()
   set(FACE_CUDA_ARCHITECTURES "${default_architectures}" CACHE STRING "GPU architectures")
+  if(FACE_CUDA_ARCHITECTURES STREQUAL "release")
+    set(FACE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90-real 100-real 120)
+  endif()
+  message(STATUS "GPU architectures: ${FACE_CUDA_ARCHITECTURES}")
   set(CMAKE_CUDA_ARCHITECTURES ${FACE_CUDA_ARCHITECTURES})
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)
