@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The same ONNX files on the same GPU in other runtimes, by batch: PyTorch (fp16, channels_last, CUDA
-graph) and onnxruntime-gpu. A runtime that cannot be imported, or cannot take a file, is named and
-left out. Prints Markdown. Inputs stay on the device; times are the device's, median of 30.
+"""The same ONNX files on the same GPU in other runtimes, by batch: PyTorch (fp16, channels_last,
+CUDA graph) and onnxruntime-gpu (fp32). A runtime that cannot be imported, or cannot take a file, is
+named and left out. Prints Markdown: times, inputs and outputs on the device, median of 30; and how
+far PyTorch's outputs are from onnxruntime's, relative L2 of the worst.
 
   bench/gpu_peers.py FOLDER_OF_ONNX [--batches 1,32]
   bench/gpu_peers.py --list                what can be imported here
+  bench/gpu_peers.py FOLDER_OF_ONNX --device cpu --size 64
+                                           dry run without a GPU: no CUDA graph, and no times, which
+                                           would say nothing
 """
 import argparse
 import importlib.util
@@ -17,6 +21,12 @@ import time
 import common
 
 ROUNDS, WARM = 30, 5
+ALIKE = 0.05  # relative L2; fp16 stays below
+
+
+def noise(shape):
+    import numpy
+    return numpy.random.default_rng(1).standard_normal(shape).astype(numpy.float32)
 
 
 class Torch:
@@ -27,36 +37,44 @@ class Torch:
     # What computes sizes: upsampling is by 2, and a reshape to a computed size flattens.
     ignored = ("Shape", "Gather", "Unsqueeze", "Slice", "Concat")
 
-    def __init__(self, path, shape):
-        import numpy
+    def __init__(self, path, shape, device):
         import onnx
         import torch
         from onnx import numpy_helper
-        self.torch = torch
+        self.torch, self.device = torch, device
         graph = onnx.load(str(path)).graph
         self.nodes = [node for node in graph.node if node.op_type not in self.ignored]
-        self.outputs = [o.name for o in graph.output]
-        self.constants = {t.name: self.on_device(numpy_helper.to_array(t)) for t in graph.initializer}
+        self.names = [o.name for o in graph.output]
         self.plain = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+        self.constants = {name: self.on_device(array) for name, array in self.plain.items()}
         self.attributes = [{a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
                            for node in self.nodes]
         self.input_name = graph.input[0].name
-        self.input = self.on_device(numpy.random.default_rng(1).standard_normal(shape, numpy.float32))
+        self.input = self.on_device(noise(shape))
         with torch.no_grad():
-            stream = torch.cuda.Stream()
-            with torch.cuda.stream(stream):
-                for _ in range(3):
-                    self.walk()
-            torch.cuda.synchronize()
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):
+            self.results = self.walk() if device == "cpu" else self.capture()
+
+    def capture(self):
+        stream = self.torch.cuda.Stream()
+        stream.wait_stream(self.torch.cuda.current_stream())
+        with self.torch.cuda.stream(stream):
+            for _ in range(3):
                 self.walk()
+        self.torch.cuda.synchronize()
+        self.graph = self.torch.cuda.CUDAGraph()
+        with self.torch.cuda.graph(self.graph):
+            results = self.walk()
+        self.graph.replay()
+        return results
+
+    def outputs(self):
+        return [result.float().cpu().numpy() for result in self.results]
 
     def on_device(self, array):
         tensor = self.torch.from_numpy(array.copy())
         if not tensor.is_floating_point():
             return tensor
-        tensor = tensor.to("cuda", self.torch.half)
+        tensor = tensor.to(self.device, self.torch.half)
         return tensor.to(memory_format=self.torch.channels_last) if tensor.ndim == 4 else tensor
 
     def walk(self):
@@ -67,7 +85,7 @@ class Torch:
             if operation is None:
                 raise RuntimeError(f"operation {node.op_type}")
             values[node.output[0]] = operation(attributes, node, *arguments)
-        return [values[name] for name in self.outputs]
+        return [values[name] for name in self.names]
 
     def pooled(self, function, attributes, x, **more):
         pads = attributes.get("pads", [0, 0, 0, 0])
@@ -149,28 +167,47 @@ class Torch:
 
 
 class OnnxRuntime:
-    """Fp32 as the file says (tf32 where the provider uses it), input and outputs on the device."""
+    """Fp32 as the file says (tf32 where the provider uses it), input and outputs on the device.
+    Batch and size that a file fixes (det_10g: one picture) are freed."""
 
     name = "onnxruntime-gpu"
-    needs = ("onnxruntime", "numpy")
+    needs = ("onnxruntime", "onnx", "numpy")
 
-    def __init__(self, path, shape):
-        import numpy
+    def __init__(self, path, shape, device):
         import onnxruntime
-        if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-            raise RuntimeError("this onnxruntime has no CUDA provider")
+        provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
+        if provider not in onnxruntime.get_available_providers():
+            raise RuntimeError(f"this onnxruntime has no {provider}")
+        if device == "cuda" and hasattr(onnxruntime, "preload_dlls"):
+            onnxruntime.preload_dlls()  # CUDA and cuDNN as pip installs them
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(str(path), options,
-                                                    providers=["CUDAExecutionProvider"])
-        if "CUDAExecutionProvider" not in self.session.get_providers():
-            raise RuntimeError("its CUDA provider does not start")
-        value = numpy.random.default_rng(1).standard_normal(shape).astype(numpy.float32)
+        self.session = onnxruntime.InferenceSession(self.any_shape(path), options,
+                                                    providers=[provider])
+        if provider not in self.session.get_providers():
+            raise RuntimeError(f"its {provider} does not start")
         self.binding = self.session.io_binding()
-        self.binding.bind_ortvalue_input(self.session.get_inputs()[0].name,
-                                         onnxruntime.OrtValue.ortvalue_from_numpy(value, "cuda", 0))
+        self.binding.bind_ortvalue_input(
+            self.session.get_inputs()[0].name,
+            onnxruntime.OrtValue.ortvalue_from_numpy(noise(shape), device, 0))
         for output in self.session.get_outputs():
-            self.binding.bind_output(output.name, "cuda")
+            self.binding.bind_output(output.name, device)
+        self.session.run_with_iobinding(self.binding)
+
+    @staticmethod
+    def any_shape(path):
+        """The file's bytes with nothing said about the shapes of inputs and outputs."""
+        import onnx
+        model = onnx.load(str(path))
+        for dimension in model.graph.input[0].type.tensor_type.shape.dim:
+            dimension.Clear()
+        for output in model.graph.output:
+            output.type.tensor_type.ClearField("shape")
+        del model.graph.value_info[:]
+        return model.SerializeToString()
+
+    def outputs(self):
+        return self.binding.copy_outputs_to_cpu()
 
     def time_ms(self):
         begin = time.perf_counter()
@@ -179,15 +216,30 @@ class OnnxRuntime:
         return 1e3 * (time.perf_counter() - begin)
 
 
-def measure(runtime, path, shape):
+def measure(runtime, path, shape, device):
+    """A runtime's cell and outputs: "-" and None if it failed, which costs a cell, not the table."""
     try:
-        instance = runtime(path, shape)
-        times = [instance.time_ms() for _ in range(WARM + ROUNDS)][WARM:]
-    except Exception as error:  # a peer that fails costs a cell, not the table
+        instance = runtime(path, shape, device)
+        outputs = instance.outputs()
+        if device == "cpu":
+            return "ran", outputs
+        ms = statistics.median([instance.time_ms() for _ in range(WARM + ROUNDS)][WARM:])
+        return f"{ms:.3f} ms, {1e3 * shape[0] / ms:.0f}/s", outputs
+    except Exception as error:
         print(f"{runtime.name}, {path.name}, batch {shape[0]}: {error}", file=sys.stderr)
+        return "-", None
+
+
+def difference(found, wanted):
+    """Relative L2 of the worst output; "-" if there is nothing to compare. A file whose sizes are
+    for one picture gives something else for two in a runtime that takes them at their word."""
+    import numpy
+    if found is None or wanted is None:
         return "-"
-    ms = statistics.median(times)
-    return f"{ms:.3f} ms, {1e3 * shape[0] / ms:.0f}/s"
+    if [f.shape for f in found] != [w.shape for w in wanted]:
+        return "other shapes"
+    worst = max(numpy.linalg.norm(f - w) / numpy.linalg.norm(w) for f, w in zip(found, wanted))
+    return f"{worst:.1e}" + ("" if worst <= ALIKE else ", not the same network")
 
 
 def importable(runtime):
@@ -202,20 +254,26 @@ def main():
                                      formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--batches", default="1,32")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--size", type=int, default=640, help="of a detector's input")
     parser.add_argument("folder", nargs="?", type=pathlib.Path)
     options = parser.parse_args()
     runtimes = [runtime for runtime in (Torch, OnnxRuntime) if importable(runtime)]
     if options.list:
         return 0
+    if options.folder is None:
+        parser.error("which folder of ONNX files?")
     if not runtimes:
         return 77
     rows = []
     for path in sorted(options.folder.glob("*.onnx")):
-        size = 640 if path.name.startswith(("det", "scrfd")) else 112
+        size = options.size if path.name.startswith(("det", "scrfd")) else 112
         for batch in map(int, options.batches.split(",")):
             shape = (batch, 3, size, size)
-            rows.append([path.stem, batch, *(measure(r, path, shape) for r in runtimes)])
-    print(common.markdown(["network", "batch", *(r.name for r in runtimes)], rows))
+            results = [measure(r, path, shape, options.device) for r in runtimes]
+            differ = difference(*(outputs for _, outputs in results)) if len(results) == 2 else "-"
+            rows.append([path.stem, batch, *(cell for cell, _ in results), differ])
+    print(common.markdown(["network", "batch", *(r.name for r in runtimes), "difference"], rows))
     return 0
 
 
