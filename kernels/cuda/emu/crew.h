@@ -38,8 +38,8 @@ struct Crew {
   uint32_t blocks = 0;
 };
 
-/// With four, four blocks that run one after the other never share a crew; of others one in four
-/// does, which ones is drawn for every launch.
+/// The first four blocks that run have four different crews, so have the next four, and so on; of
+/// other pairs one in four shares a crew, drawn anew for every launch.
 constexpr int kCrews = races::kWatched ? 4 : 1;
 
 }  // namespace face::cuda::emu
