@@ -8,6 +8,7 @@
 
 #include "engine/backend.h"
 #include "engine/reference/network_interpreter.h"
+#include "tests/support/planes.h"
 
 namespace face::test {
 
@@ -24,9 +25,9 @@ class ReferenceExecutable final : public Executable {
 
   void run(const float* input, int batch) override {
     outputs_.clear();
-    const size_t size = size_t(3) * options_.height * options_.width;
     for (int i = 0; i < batch; ++i) {
-      const reference::Values image{input_shape(), {input + i * size, input + (i + 1) * size}};
+      const auto values = planes(input, options_.layout, options_.height, options_.width, i);
+      const reference::Values image{input_shape(), {values.begin(), values.end()}};
       const auto tensors = reference::run(network_, image);
       for (const Output& output : network_.outputs) add(output.tensor, tensors, i);
       for (const DetectorLevel& level : network_.levels) add(level.tensor, tensors, i);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/backend.h"
+#include "tests/support/planes.h"
 #include "tests/support/tiny_network.h"
 
 namespace face::test {
@@ -34,7 +35,8 @@ class FakeExecutable final : public Executable {
     outputs_.clear();
     for (int i = 0; i < batch; ++i) {
       std::map<TensorId, std::vector<float>> one;
-      script_(planes(input, i).data(), input_shape(), one);
+      script_(planes(input, options_.layout, options_.height, options_.width, i).data(),
+              input_shape(), one);
       for (auto& [tensor, values] : one)
         outputs_[tensor].insert(outputs_[tensor].end(), values.begin(), values.end());
     }
@@ -51,17 +53,6 @@ class FakeExecutable final : public Executable {
   std::vector<int> batches;
 
  private:
-  /// Input `i` of the batch as (3, height, width).
-  [[nodiscard]] std::vector<float> planes(const float* input, int i) const {
-    const size_t pixels = size_t(options_.height) * options_.width;
-    const float* image = input + i * 3 * pixels;
-    std::vector<float> result(image, image + 3 * pixels);
-    if (options_.layout == PixelLayout::kNchw) return result;
-    for (size_t c = 0; c < 3; ++c)
-      for (size_t p = 0; p < pixels; ++p) result[c * pixels + p] = image[3 * p + c];
-    return result;
-  }
-
   const Network& network_;
   CompileOptions options_;
   Script script_;
