@@ -17,22 +17,30 @@ namespace face::cpu {
 namespace {
 
 constexpr size_t kWarmBytes = size_t{256} << 10;  // weights that stay in a core's cache
+// Of weights per multiplication: their reading takes no more than a twentieth of the fastest run.
+constexpr double kWarmShare = 0.002;
 constexpr size_t kEvictBytes = size_t{48} << 20;  // more than a last-level cache
 constexpr int kHeatRounds = 2;
 constexpr double kHeatMacs = 4e7;  // multiplications of a heat per thread: about a millisecond
 constexpr double kHopeless = 1.4;  // times the best of the heat: not in the final
-constexpr int kFinalRounds = 3;
+constexpr int kFinalRounds = 3, kLongFinalRounds = 2;
+constexpr double kLongMilliseconds = 4;  // of a run that little disturbs
 constexpr double kTie = 1.03;
+constexpr int kDeepSum = 500;  // products per output, beside which bias and activation are nothing
 
+/// Equal for problems that differ in what follows a deep sum.
 void add_problem(const ConvProblem& p, std::ostream& key) {
   const ConvDesc& d = p.desc;
-  for (const int v : {d.in_channels, d.in_height, d.in_width, d.out_channels, d.out_height,
-                      d.out_width, d.groups, d.kernel_h, d.kernel_w, d.stride, p.stride_w,
-                      d.pad_top, d.pad_left, int(d.border_bias), int(d.has_addend),
-                      int(d.addend_upsampled), int(d.max_pool), int(d.activation), int(p.sigmoid)})
+  const bool deep = d.in_channels / d.groups * d.kernel_h * d.kernel_w >= kDeepSum;
+  for (const int v :
+       {d.in_channels, d.in_height, d.in_width, d.out_channels, d.out_height, d.out_width, d.groups,
+        d.kernel_h, d.kernel_w, d.stride, p.stride_w, d.pad_top, d.pad_left,
+        int(d.border_bias && !deep), int(d.has_addend && !deep), int(d.addend_upsampled),
+        int(d.max_pool), deep ? 0 : int(d.activation), int(p.sigmoid)})
     key << v << ' ';
 }
 
+/// Problems with the same key are timed once.
 std::string key_of(const ConvProblem& p, Precision precision,
                    const std::vector<Candidate>& candidates, int batch, int threads) {
   std::ostringstream key;
@@ -74,21 +82,27 @@ void fill_addend(const ConvProblem& p, const LayerMemory& m, int batch) {
               0.5f);
 }
 
+/// Multiplications per image.
+double macs(const ConvDesc& d) {
+  const int depth = d.in_channels / d.groups;
+  return double(depth) * d.kernel_h * d.kernel_w *
+         static_cast<double>(floats(1, d.out_channels, d.out_height, d.out_width));
+}
+
 bool has_whole_strides(const ConvProblem& p) {
   const ConvDesc& d = p.desc;
   return d.out_height * d.stride == d.in_height &&
          (p.depthwise == nullptr || has_whole_strides(*p.depthwise));
 }
 
-/// The uppermost rows of a large map: what is much slower on them is so on the whole map, too.
+/// The uppermost rows of a large map: what is much slower on them is so on the whole map, too. Not
+/// of one a little larger: the weights of those that reach the final are packed again.
 ConvProblem slice_of(const ConvProblem& problem, int threads) {
   constexpr int kMultiple = 8;  // of every algorithm's tiles
   ConvProblem slice = problem;
   ConvDesc& d = slice.desc;
-  const int depth = d.in_channels / d.groups;
-  const double row_macs = double(d.out_width) * d.out_channels * depth * d.kernel_h * d.kernel_w;
-  const double rows = kHeatMacs * threads / row_macs;
-  if (2 * rows > d.out_height || !has_whole_strides(problem)) return slice;
+  const double rows = kHeatMacs * threads / macs(d) * d.out_height;
+  if (3 * rows > d.out_height || !has_whole_strides(problem)) return slice;
   d.out_height = (int(rows) / kMultiple + 1) * kMultiple;
   d.in_height = d.out_height * d.stride;
   if (slice.depthwise == nullptr) return slice;
@@ -105,10 +119,12 @@ struct Tuner::State {
   std::mutex mutex;
   Measurements known;
   bool measured = false;  // something that no file holds
+  AlignedFloats block;    // of evict(), while timing
 
-  /// Reads a block larger than the caches, on every thread of the team.
-  static void evict(const AlignedFloats& block, const Parallel& parallel) {
-    const size_t count = kEvictBytes / sizeof(float), lines = count / 16;
+  /// Reads `bytes` of a block larger than the caches, on every thread of the team.
+  void evict(size_t bytes, const Parallel& parallel) {
+    if (block == nullptr) block = aligned_zeros(kEvictBytes / sizeof(float));
+    const size_t lines = bytes / sizeof(float) / 16;
     std::atomic<float> sum{0.f};
     const size_t part = lines / 64;
     parallel(64, [&](int task, int) {
@@ -147,33 +163,58 @@ struct Tuner::State {
     return best;
   }
 
+  /// What a race is about.
+  struct Course {
+    const ConvProblem& problem;
+    int batch, rounds;
+    size_t warm_bytes;  // fewer bytes of weights need not be cold
+  };
+
   /// In rounds, so that what disturbs the machine for a while disturbs all of them. A round begins
   /// with cold weights: each layer reads only its own.
-  static void race(Field& field, const ConvProblem& problem, const LayerMemory& memory, int batch,
-                   const Parallel& parallel, int rounds) {
-    static const AlignedFloats block = aligned_zeros(kEvictBytes / sizeof(float));
-    size_t scratch_bytes = 0, weight_bytes = 0;
+  void race(Field& field, const Course& course, const LayerMemory& memory,
+            const Parallel& parallel) {
+    size_t scratch_bytes = 0, largest = 0, all = 0;
     for (const Contender& c : field) {
       if (c.layer == nullptr) continue;
       scratch_bytes = std::max(scratch_bytes, c.layer->scratch_bytes(parallel.threads));
-      weight_bytes = std::max(weight_bytes, c.timing.weight_bytes);
+      largest = std::max(largest, c.timing.weight_bytes);
+      all += c.timing.weight_bytes;
     }
+    // From the second round on, what the others read since its last run has left a layer cold, too.
+    const size_t rest = kEvictBytes - std::min(kEvictBytes, all - largest);
     const AlignedFloats scratch = aligned_zeros(scratch_bytes / sizeof(float) + 16);
-    fill_input(problem, memory, batch);
-    for (int round = 0; round < rounds; ++round) {
-      if (weight_bytes > kWarmBytes) evict(block, parallel);
+    fill_input(course.problem, memory, course.batch);
+    for (int round = 0; round < course.rounds; ++round) {
+      if (largest > course.warm_bytes) evict(round == 0 ? kEvictBytes : rest, parallel);
       for (Contender& c : field) {
         if (c.layer == nullptr) continue;
-        if (memory.addend != nullptr) fill_addend(problem, memory, batch);  // may be the output
-        const double ms = run_ms(*c.layer, memory, batch, scratch.get(), parallel);
+        if (memory.addend != nullptr)
+          fill_addend(course.problem, memory, course.batch);  // may be the output
+        const double ms = run_ms(*c.layer, memory, course.batch, scratch.get(), parallel);
         c.timing.milliseconds = std::min(c.timing.milliseconds, ms);
       }
     }
   }
 
+  /// Those that are left, for another problem.
+  static void make_again(Field& field, const ConvProblem& problem, const Parallel& parallel) {
+    auto layers = make_layers(
+        field.size(),
+        [&](size_t i) {
+          Contender& c = field[i];
+          const bool left = c.layer != nullptr;
+          c.layer = nullptr;
+          return left ? c.candidate->make(problem) : nullptr;
+        },
+        parallel);
+    for (size_t i = 0; i < layers.size(); ++i) field[i].layer = std::move(layers[i]);
+  }
+
   /// Gives up those that lost the heat, and readies the others for the whole problem. Times become
   /// estimates for it, `scale` times those of the heat. Returns how many are left.
-  static size_t advance(Field& field, const ConvProblem& problem, bool sliced, double scale) {
+  static size_t advance(Field& field, const ConvProblem& problem, bool sliced, double scale,
+                        const Parallel& parallel) {
     const double hopeless = kHopeless * best_of(field);
     size_t left = 0;
     for (Contender& c : field) {
@@ -183,11 +224,9 @@ struct Tuner::State {
       c.timing.milliseconds *= scale;
     }
     if (left < 2) return left;
-    for (Contender& c : field) {
-      if (c.layer == nullptr) continue;
-      if (sliced) c.layer = c.candidate->make(problem);
-      c.timing.milliseconds = std::numeric_limits<double>::infinity();
-    }
+    for (Contender& c : field)
+      if (c.layer != nullptr) c.timing.milliseconds = std::numeric_limits<double>::infinity();
+    if (sliced) make_again(field, problem, parallel);
     return left;
   }
 
@@ -200,18 +239,19 @@ struct Tuner::State {
   }
 
   /// A heat of all on one image, or a part of it, then a final of the fast ones on the batch.
-  static std::vector<Timing> measure(const ConvProblem& problem,
-                                     const std::vector<Candidate>& candidates,
-                                     const LayerMemory& memory, int batch,
-                                     const Parallel& parallel) {
-    if (candidates.size() == 1) return {without_rivals(problem, candidates.front())};
+  std::vector<Timing> measure(const ConvProblem& problem, const std::vector<Candidate>& candidates,
+                              const LayerMemory& memory, int batch, const Parallel& parallel) {
     const ConvProblem heat = slice_of(problem, parallel.threads);
     Field field = contenders(heat, candidates, parallel);
-    race(field, heat, memory, 1, parallel, kHeatRounds);
+    const size_t warm_bytes =
+        std::max(kWarmBytes, static_cast<size_t>(kWarmShare * batch * macs(problem.desc)));
+    race(field, {heat, 1, kHeatRounds, warm_bytes}, memory, parallel);
     const double scale = double(batch) * problem.desc.out_height / heat.desc.out_height;
     const bool sliced = heat.desc.out_height != problem.desc.out_height;
-    if (advance(field, problem, sliced, scale) > 1)
-      race(field, problem, memory, batch, parallel, kFinalRounds);
+    const bool is_long = scale * best_of(field) > kLongMilliseconds;
+    const int rounds = is_long ? kLongFinalRounds : kFinalRounds;
+    if (advance(field, problem, sliced, scale, parallel) > 1)
+      race(field, {problem, batch, rounds, warm_bytes}, memory, parallel);
     std::vector<Timing> timings;
     timings.reserve(field.size());
     for (Contender& c : field)
@@ -230,12 +270,13 @@ Tuner& Tuner::shared() {
 std::vector<Timing> Tuner::time(const ConvProblem& problem, Precision precision,
                                 const std::vector<Candidate>& candidates, const LayerMemory& memory,
                                 int batch, const Parallel& parallel) {
+  if (candidates.size() == 1) return {State::without_rivals(problem, candidates.front())};
   const std::scoped_lock lock(state_->mutex);
   const std::string key = key_of(problem, precision, candidates, batch, parallel.threads);
   const auto found = state_->known.timings.find(key);
   if (found != state_->known.timings.end()) return found->second;
   state_->measured = true;
-  return state_->known.timings[key] = State::measure(problem, candidates, memory, batch, parallel);
+  return state_->known.timings[key] = state_->measure(problem, candidates, memory, batch, parallel);
 }
 
 std::optional<double> Tuner::error(const std::string& key) const {
@@ -261,6 +302,7 @@ void Tuner::load(const std::string& path) {
 
 void Tuner::save(const std::string& path) {
   const std::scoped_lock lock(state_->mutex);
+  state_->block.reset();
   if (!state_->measured) return;
   state_->measured = !write_measurements(path, machine_line(), state_->known);
 }

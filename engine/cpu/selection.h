@@ -34,10 +34,11 @@ class Tuner {
   [[nodiscard]] static Tuner& shared();
 
   /// Timings of `candidates` for `problem`, in the order given; those that cannot compute it are
-  /// left out. Weights too large for a core's cache are timed cold, as they are in a network. All
-  /// run on one image, of a large map on its upper rows alone; those that come near the best of
-  /// that run on `batch` images. The others' times are estimates. Overwrites what `memory` points
-  /// to.
+  /// left out. Bias, addend and activation behind a sum of many products are not told apart.
+  /// Weights too large for a core's cache are timed cold, as they are in a network, unless reading
+  /// them is little beside the work. All run on one image, of a large map on its upper rows alone;
+  /// those that come near the best of that run on `batch` images. The others' times are estimates.
+  /// Overwrites what `memory` points to.
   [[nodiscard]] std::vector<Timing> time(const ConvProblem& problem, Precision precision,
                                          const std::vector<Candidate>& candidates,
                                          const LayerMemory& memory, int batch,
@@ -50,7 +51,8 @@ class Tuner {
 
   /// Takes over what earlier processes measured on this machine: timing_file.h.
   void load(const std::string& path);
-  /// Writes all that is known to `path` if anything was measured since the last load() or save().
+  /// Writes all that is known to `path` if anything was measured since the last load() or save(),
+  /// and frees what timing took.
   void save(const std::string& path);
 
  private:

@@ -64,8 +64,10 @@ ConvProblem problem_of(int channels) {
 class TunerTest : public testing::Test {
  protected:
   std::vector<Timing> time(int channels, const std::vector<Candidate>& candidates) {
-    const ConvProblem problem = problem_of(channels);
-    const size_t count = size_t(2) * channels * 640 * 32;
+    return time(problem_of(channels), candidates);
+  }
+  std::vector<Timing> time(const ConvProblem& problem, const std::vector<Candidate>& candidates) {
+    const size_t count = size_t(2) * problem.desc.in_channels * 640 * 32;
     const AlignedFloats input = aligned_zeros(count), output = aligned_zeros(count);
     return Tuner::shared().time(problem, Precision::kFp32, candidates,
                                 {input.get(), nullptr, output.get()}, 2, serial_parallel());
@@ -102,6 +104,25 @@ TEST_F(TunerTest, KnownProblemsAreNotTimedAgain) {
   const auto second = time(211, candidates);
   EXPECT_EQ(fast_.runs, runs);
   EXPECT_EQ(second[0].milliseconds, first[0].milliseconds);
+}
+
+TEST_F(TunerTest, WhatFollowsASumIsTimedApartIfTheSumIsShort) {
+  const std::vector<Candidate> candidates = {pretender("one", 1, fast_),
+                                             pretender("two", 1, near_)};
+  for (const int channels : {7, 97}) {
+    const ConvProblem plain = problem_of(channels);
+    ConvProblem finished = plain, upsampled = plain;
+    finished.desc.activation = ConvActivation::kPrelu;
+    finished.desc.border_bias = true;
+    upsampled.desc.addend_upsampled = true;
+    (void)time(plain, candidates);
+    const int runs = fast_.runs;
+    (void)time(finished, candidates);
+    EXPECT_EQ(fast_.runs > runs, channels == 7) << channels;
+    const int more_runs = fast_.runs;
+    (void)time(upsampled, candidates);
+    EXPECT_GT(fast_.runs, more_runs) << channels;
+  }
 }
 
 TEST_F(TunerTest, TheOnlyCandidateIsNotTried) {
