@@ -42,6 +42,15 @@ double squared_error(const std::vector<const Candidate*>& ways) {
   return sum;
 }
 
+size_t weight_bytes(const std::vector<TimedConv>& convs,
+                    const std::vector<const Candidate*>& ways) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < convs.size(); ++i)
+    for (const Timing& t : convs[i].timings)
+      if (t.name == ways[i]->name) bytes += t.weight_bytes;
+  return bytes;
+}
+
 double least_milliseconds(const std::vector<TimedConv>& convs) {
   double sum = 0;
   for (const TimedConv& conv : convs) {

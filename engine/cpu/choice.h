@@ -25,6 +25,10 @@ struct TimedConv {
 /// Of all of them together.
 [[nodiscard]] double squared_error(const std::vector<const Candidate*>& ways);
 
+/// Of their packed weights. REQUIRES: each is among the timings.
+[[nodiscard]] size_t weight_bytes(const std::vector<TimedConv>& convs,
+                                  const std::vector<const Candidate*>& ways);
+
 /// Milliseconds of all of them, each computed in the fastest way.
 [[nodiscard]] double least_milliseconds(const std::vector<TimedConv>& convs);
 

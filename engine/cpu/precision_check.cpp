@@ -59,6 +59,16 @@ uint64_t op_digest(const Op& op) {
   return digest.value();
 }
 
+/// `ways` with the first of them replaced by `better` ones, until their squared error is bearable:
+/// layers alike become too dear at the same price, and not all of them need to change. Somewhat
+/// more than that, for what is bearable is an estimate, and another one takes long to check.
+Ways as_far_as_needed(Ways ways, const Ways& better, double bearable) {
+  constexpr double kMargin = 0.65;
+  for (size_t i = 0; i < ways.size() && squared_error(ways) > kMargin * bearable; ++i)
+    ways[i] = better[i];
+  return ways;
+}
+
 }  // namespace
 
 Ways exact_enough_ways(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance,
@@ -70,10 +80,13 @@ Ways exact_enough_ways(const std::vector<TimedConv>& convs, size_t weight_budget
     const double found = error_of(ways);
     if (found <= tolerance) break;
     const double bearable = squared_error(ways) * std::pow(tolerance / found, 2);
+    Ways better;
     do {
-      ways = choose_ways(convs, weight_budget, price);
+      better = choose_ways(convs, weight_budget, price);
       price *= 2;
-    } while (++i < kDoublings && squared_error(ways) > bearable);
+    } while (++i < kDoublings && squared_error(better) > bearable);
+    const Ways some = as_far_as_needed(ways, better, bearable);
+    ways = i < kDoublings && weight_bytes(convs, some) <= weight_budget ? some : better;
   }
   return ways;
 }

@@ -18,8 +18,9 @@ using Ways = std::vector<const Candidate*>;  // one per convolution, in the netw
 
 /// The fastest ways for which `error_of` gives at most `tolerance`: raises the price of errors
 /// until the network is exact enough, or computes in float32 alone, which is not asked about.
-/// Prices that cannot be enough, judged by what was found last, are skipped: layers take long to
-/// pack. Pointers into `convs`.
+/// Prices that cannot be enough, judged by what was found last, are skipped, for layers take long
+/// to pack; of what a price changes, only as many layers change as seem to be needed, the first
+/// ones. Pointers into `convs`.
 [[nodiscard]] Ways exact_enough_ways(const std::vector<TimedConv>& convs, size_t weight_budget,
                                      double tolerance,
                                      const std::function<double(const Ways&)>& error_of);

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <set>
@@ -50,6 +52,26 @@ TEST(ExactEnoughWays, AreTheFastestThatKeepTheTolerance) {
   EXPECT_EQ(find(2e-2, 1e6).names, (Names{"exact", "exact", "exact"}));
   EXPECT_EQ(find(2e-2, std::numeric_limits<double>::infinity()).names,
             (Names{"exact", "exact", "exact"}));
+}
+
+/// How many layers become more exact.
+ptrdiff_t changed(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance) {
+  const Ways ways = exact_enough_ways(convs, weight_budget, tolerance, [](const Ways& asked) {
+    return std::sqrt(squared_error(asked));
+  });
+  EXPECT_LE(weight_bytes(convs, ways), weight_budget);
+  return std::count_if(ways.begin(), ways.end(),
+                       [](const Candidate* way) { return way->name == "middling"; });
+}
+
+TEST(ExactEnoughWays, ChangeNoMoreLayersAlikeThanNeeded) {
+  const std::vector<TimedConv> alike(6, timed(10, 3, 1));
+  EXPECT_EQ(changed(alike, 1 << 20, 2.4e-2), 4);  // sqrt(4 * 4e-3^2 + 2 * 1.2e-2^2) = 1.9e-2
+  std::vector<TimedConv> crossed(2, timed(10, 3, 1));
+  crossed[0].timings[2].weight_bytes = crossed[1].timings[1].weight_bytes = 100;
+  crossed[0].timings[1].weight_bytes = crossed[1].timings[2].weight_bytes = 400;
+  EXPECT_EQ(changed(crossed, 800, 1.6e-2), 1);
+  EXPECT_EQ(changed(crossed, 500, 1.6e-2), 2);  // one alone would take 800 bytes
 }
 
 TEST(ExactEnoughWays, AskOnlyAboutWhatMayBeEnough) {
