@@ -33,7 +33,7 @@ struct ConvProblem {
 
   /// Of the layer's input.
   [[nodiscard]] const ConvDesc& first() const {
-    return depthwise != nullptr ? depthwise->desc : desc;
+    return (depthwise != nullptr ? *depthwise : *this).desc;
   }
 };
 /// REQUIRES: op.kind is kConv or kFullyConnected; the op's weights outlive the problem.
