@@ -27,6 +27,19 @@ int task_pixels(size_t total, int threads) {
   return static_cast<int>((total + even - 1) / even);
 }
 
+/// Likewise behind a stage, which prefers whole rows, or equal parts of them.
+int stage_pixels(size_t total, int width, int threads) {
+  constexpr int kShortRow = 14;
+  for (int parts = ceil_div(width, kBlockPixels); width / parts >= kShortRow; ++parts) {
+    if (parts > 1 && width % parts == 0) return width / parts;
+    if (parts > 1) continue;
+    const size_t rows = total / width;
+    for (int count = kBlockPixels / width; count > 0; --count)
+      if (count == 1 || rows % (static_cast<size_t>(count) * threads) == 0) return count * width;
+  }
+  return task_pixels(total, threads);
+}
+
 class DirectConv final : public Conv {
  public:
   /// `stage` may be null.
@@ -206,7 +219,9 @@ void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* ow
 void DirectConv::run(const float* input, const float* addend, float* output, int batch,
                      void* scratch, const Parallel& parallel) const {
   const size_t total = static_cast<size_t>(batch) * desc_.out_height * desc_.out_width;
-  const int block_pixels = task_pixels(total, parallel.threads);
+  const int block_pixels = stage_ != nullptr
+                               ? stage_pixels(total, desc_.out_width, parallel.threads)
+                               : task_pixels(total, parallel.threads);
   const int pixel_blocks = static_cast<int>((total + block_pixels - 1) / block_pixels);
   const int channel_blocks = static_cast<int>(blocks_.size());
   const int wanted_parts = stage_ != nullptr ? 1 : ceil_div(3 * parallel.threads, pixel_blocks);
