@@ -60,11 +60,19 @@ class DirectConv final : public Conv {
            const Parallel& parallel) const override;
 
  private:
+  /// How a run is cut: blocks of pixels, some of them a task, perhaps for a part of the channels.
+  struct Split {
+    int pixels = 0, blocks = 0, blocks_of_task = 1, parts = 1;
+  };
+
   void pack(const float* weights);
   [[nodiscard]] size_t worker_floats() const {
     return table_floats_ + source_floats_ + sum_floats_ + copy_floats_ + word_floats_;
   }
   void prepare(const float* input, const Epilogue& epilogue, float* own, DirectBlock& a) const;
+  void run_blocks(const float* input, float* own, size_t block_begin, size_t block_end,
+                  DirectBlock& a) const;
+  [[nodiscard]] Split split(size_t pixels, int threads) const;
   void find_windows(const float* input, size_t begin, int pixels, const float** windows,
                     float* copies) const;
   void stage_windows(const float* input, size_t begin, int pixels, const float** windows,
@@ -79,7 +87,8 @@ class DirectConv final : public Conv {
   std::vector<LaneBlock> blocks_;
   std::vector<size_t> block_offset_;
   bool bf16_;
-  int run_;  // floats under one kernel row
+  bool is_pointwise_;  // windows are the pixels themselves, in order
+  int run_;            // floats under one kernel row
   int run_words_;
   size_t packed_words_ = 0;
   // A worker's scratch.
@@ -107,6 +116,9 @@ DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& wei
       stage_(std::move(stage)),
       blocks_(lane_blocks(kernels_->lanes, desc.out_channels)),
       bf16_(precision == ConvPrecision::kBf16),
+      is_pointwise_(desc.kernel_h == 1 && desc.kernel_w == 1 && desc.stride == 1 &&
+                    desc.pad_top == 0 && desc.pad_left == 0 && desc.out_height == desc.in_height &&
+                    desc.out_width == desc.in_width),
       run_(desc.kernel_w * desc.in_channels),
       run_words_(bf16_ ? ceil_div(run_, 2) : run_),
       zeros_(aligned_zeros(run_)) {
@@ -167,6 +179,10 @@ const float* DirectConv::window_row(const float* image, int y, int x, float*& co
 
 void DirectConv::find_windows(const float* input, size_t begin, int pixels, const float** windows,
                               float* copies) const {
+  if (is_pointwise_) {
+    for (int i = 0; i < pixels; ++i) windows[i] = input + (begin + i) * desc_.in_channels;
+    return;
+  }
   const size_t row = static_cast<size_t>(desc_.in_width) * desc_.in_channels;
   const size_t out_image = static_cast<size_t>(desc_.out_height) * desc_.out_width;
   const float* image = input + begin / out_image * row * desc_.in_height;
@@ -216,35 +232,51 @@ void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* ow
   a.sources = sources;
 }
 
+/// Output pixels of `a`, channel blocks [block_begin, block_end).
+void DirectConv::run_blocks(const float* input, float* own, size_t block_begin, size_t block_end,
+                            DirectBlock& a) const {
+  prepare(input, a.epilogue, own, a);
+  for (size_t b = block_begin; b < block_end; ++b) {
+    a.weights = packed_.get() + block_offset_[b];
+    a.vectors = blocks_[b].vectors;
+    a.half = blocks_[b].half;
+    a.lanes = blocks_[b].lanes;
+    a.channel_begin = blocks_[b].channel_begin;
+    a.channels = blocks_[b].channels;
+    kernels_->direct.block(a);
+  }
+}
+
+DirectConv::Split DirectConv::split(size_t pixels, int threads) const {
+  constexpr int kTasks = 32;  // of a thread, at most: each has its price
+  Split s;
+  s.pixels = stage_ != nullptr ? stage_pixels(pixels, desc_.out_width, threads)
+                               : task_pixels(pixels, threads);
+  s.blocks = static_cast<int>((pixels + s.pixels - 1) / s.pixels);
+  const int wanted_parts = stage_ != nullptr ? 1 : ceil_div(3 * threads, s.blocks);
+  s.parts = std::clamp(wanted_parts, 1, static_cast<int>(blocks_.size()));
+  s.blocks_of_task = ceil_div(s.blocks, kTasks * threads);
+  return s;
+}
+
 void DirectConv::run(const float* input, const float* addend, float* output, int batch,
                      void* scratch, const Parallel& parallel) const {
   const size_t total = static_cast<size_t>(batch) * desc_.out_height * desc_.out_width;
-  const int block_pixels = stage_ != nullptr
-                               ? stage_pixels(total, desc_.out_width, parallel.threads)
-                               : task_pixels(total, parallel.threads);
-  const int pixel_blocks = static_cast<int>((total + block_pixels - 1) / block_pixels);
-  const int channel_blocks = static_cast<int>(blocks_.size());
-  const int wanted_parts = stage_ != nullptr ? 1 : ceil_div(3 * parallel.threads, pixel_blocks);
-  const int parts = std::clamp(wanted_parts, 1, channel_blocks);
-  const Epilogue epilogue = epilogue_.with_addend(addend);
-  parallel(pixel_blocks * parts, [&](int task, int worker) {
-    DirectBlock a;
-    a.rows = desc_.kernel_h;
-    a.run = run_words_;
-    a.pixel_begin = static_cast<size_t>(task / parts) * block_pixels;
-    a.pixels = static_cast<int>(std::min<size_t>(block_pixels, total - a.pixel_begin));
-    a.output = output;
-    a.epilogue = epilogue;
-    prepare(input, epilogue, static_cast<float*>(scratch) + worker * worker_floats(), a);
-    const int part = task % parts, end = channel_blocks * (part + 1) / parts;
-    for (int b = channel_blocks * part / parts; b < end; ++b) {
-      a.weights = packed_.get() + block_offset_[b];
-      a.vectors = blocks_[b].vectors;
-      a.half = blocks_[b].half;
-      a.lanes = blocks_[b].lanes;
-      a.channel_begin = blocks_[b].channel_begin;
-      a.channels = blocks_[b].channels;
-      kernels_->direct.block(a);
+  const Split s = split(total, parallel.threads);
+  DirectBlock common;
+  common.rows = desc_.kernel_h;
+  common.run = run_words_;
+  common.output = output;
+  common.epilogue = epilogue_.with_addend(addend);
+  parallel(ceil_div(s.blocks, s.blocks_of_task) * s.parts, [&](int task, int worker) {
+    DirectBlock a = common;
+    const size_t part = task % s.parts, channel_blocks = blocks_.size();
+    const int first = task / s.parts * s.blocks_of_task;
+    for (int i = first; i < std::min(first + s.blocks_of_task, s.blocks); ++i) {
+      a.pixel_begin = static_cast<size_t>(i) * s.pixels;
+      a.pixels = static_cast<int>(std::min<size_t>(s.pixels, total - a.pixel_begin));
+      run_blocks(input, static_cast<float*>(scratch) + worker * worker_floats(),
+                 channel_blocks * part / s.parts, channel_blocks * (part + 1) / s.parts, a);
     }
   });
 }

@@ -206,6 +206,10 @@ void direct_block(const DirectBlock& a) {
 
 inline void direct_sources(const Epilogue& e, size_t pixel_begin, int pixels,
                            PixelSources* sources) {
+  if (uniform(e)) {
+    for (int i = 0; i < pixels; ++i) sources[i] = {e.bias, nullptr};
+    return;
+  }
   const size_t size = static_cast<size_t>(e.height) * e.width;
   int image = static_cast<int>(pixel_begin / size);
   int y = static_cast<int>(pixel_begin % size) / e.width;
