@@ -7,24 +7,32 @@
 namespace face::cpu {
 namespace {
 
-/// One place: the tensor that names it, its size and the ops during which it is needed.
+/// One place: the tensor that names it, its size and the times at which it is needed. An op takes
+/// two of them; an ordinary one needs all of its tensors at both.
 struct Place {
   size_t floats = 0;
   int first = 0, last = 0;
   size_t offset = 0;
 };
 
-size_t float_count(const Shape& s) {
-  return (size_t(s.channels) * s.height * s.width + 15) / 16 * 16;
+size_t whole_lines(size_t floats) { return (floats + 15) / 16 * 16; }
+
+size_t float_count(const Shape& s) { return whole_lines(size_t(s.channels) * s.height * s.width); }
+
+bool reads_first(const std::vector<OpMemory>& memory, size_t op) {
+  return op < memory.size() && memory[op].reads_input_first;
 }
 
-/// Index of the last op that reads each tensor; of the op that writes it if none does.
-std::vector<int> last_uses(const Network& network) {
+/// When each tensor is needed for the last time: by an op that reads it, or the one that writes it
+/// if none does.
+std::vector<int> last_uses(const Network& network, const std::vector<OpMemory>& memory) {
   std::vector<int> last(network.tensors.size(), 0);
   for (size_t i = 0; i < network.ops.size(); ++i) {
     const Op& op = network.ops[i];
-    for (const TensorId id : {op.output, op.input, op.addend})
-      if (id != kNoTensor) last[id] = static_cast<int>(i);
+    const int begin = static_cast<int>(2 * i), end = begin + 1;
+    last[op.input] = reads_first(memory, i) ? begin : end;
+    for (const TensorId id : {op.output, op.addend})
+      if (id != kNoTensor) last[id] = end;
   }
   return last;
 }
@@ -65,9 +73,10 @@ std::vector<bool> leaving_tensors(const Network& network) {
   return leaving;
 }
 
-ArenaPlan plan_arena(const Network& network, const std::vector<Shape>& shapes) {
+ArenaPlan plan_arena(const Network& network, const std::vector<Shape>& shapes,
+                     const std::vector<OpMemory>& memory) {
   const std::vector<bool> leaving = leaving_tensors(network);
-  const std::vector<int> last = last_uses(network);
+  const std::vector<int> last = last_uses(network, memory);
   std::vector<Place> places;
   std::vector<int> place_of(network.tensors.size(), -1);
   const auto add_place = [&](TensorId id, int first) {
@@ -78,19 +87,24 @@ ArenaPlan plan_arena(const Network& network, const std::vector<Shape>& shapes) {
   add_place(network.input.tensor, 0);
   for (size_t i = 0; i < network.ops.size(); ++i) {
     const Op& op = network.ops[i];
-    const int op_index = static_cast<int>(i);
+    const int begin = static_cast<int>(2 * i) + (reads_first(memory, i) ? 1 : 0);
+    const int end = static_cast<int>(2 * i) + 1;
     const bool reuse = op.addend != kNoTensor && op.addend != op.input && !op.addend_upsampled &&
-                       !leaving[op.output] && place_of[op.addend] >= 0 &&
-                       last[op.addend] == op_index;
+                       !leaving[op.output] && place_of[op.addend] >= 0 && last[op.addend] == end;
     if (!reuse) {
-      add_place(op.output, op_index);
+      add_place(op.output, begin);
       continue;
     }
     place_of[op.output] = place_of[op.addend];
     places[place_of[op.output]].last = last[op.output];
   }
+  const size_t tensor_places = places.size();
+  for (size_t i = 0; i < memory.size(); ++i)
+    places.push_back({whole_lines(memory[i].scratch), int(2 * i), int(2 * i + 1), 0});
   assign_offsets(places);
   ArenaPlan plan;
+  for (size_t i = tensor_places; i < places.size(); ++i)
+    plan.scratch_offset.push_back(places[i].offset);
   plan.offset.assign(network.tensors.size(), ArenaPlan::kNone);
   for (size_t id = 0; id < plan.offset.size(); ++id)
     if (place_of[id] >= 0) plan.offset[id] = places[place_of[id]].offset;

@@ -67,6 +67,7 @@ class WithSigmoid final : public Layer {
   [[nodiscard]] size_t scratch_bytes(int threads) const override {
     return layer_->scratch_bytes(threads);
   }
+  [[nodiscard]] bool reads_input_first() const override { return layer_->reads_input_first(); }
   void run(const float* input, const float* addend, float* output, int batch, void* scratch,
            const Parallel& parallel) const override {
     layer_->run(input, addend, output, batch, scratch, parallel);
@@ -113,6 +114,7 @@ class WithMaxPool final : public Layer {
   [[nodiscard]] size_t scratch_bytes(int threads) const override {
     return map_floats_ * sizeof(float) + layer_->scratch_bytes(threads);
   }
+  [[nodiscard]] bool reads_input_first() const override { return true; }
   void run(const float* input, const float*, float* output, int batch, void* scratch,
            const Parallel& parallel) const override {
     auto* map = static_cast<float*>(scratch);
@@ -184,6 +186,7 @@ class TwoLayers final : public Layer {
     return map_floats_ * sizeof(float) +
            std::max(first_->scratch_bytes(threads), second_->scratch_bytes(threads));
   }
+  [[nodiscard]] bool reads_input_first() const override { return true; }
   void run(const float* input, const float* addend, float* output, int batch, void* scratch,
            const Parallel& parallel) const override {
     auto* map = static_cast<float*>(scratch);

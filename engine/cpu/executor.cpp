@@ -103,7 +103,7 @@ class Executor final : public Executable {
   void make_conv_layers(const std::vector<Change>& changes) const;
   [[nodiscard]] Ways held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
                                   const ExecutorOptions& options);
-  void allocate_scratch();
+  void place_scratch();
   [[nodiscard]] ConvProblem problem(const Op& op) const;
   [[nodiscard]] LayerShapes shapes_of(const Op& op) const;
   [[nodiscard]] std::vector<Candidate> candidates(const Op& op,
@@ -114,8 +114,7 @@ class Executor final : public Executable {
   void check_batch(int batch) const;
   void take_input(const float* input, int first, int images);
   void load_input(const float* input, int first, int images);
-  void run_layer(const Op& op, const Layer& layer, int first, int images, void* scratch) const;
-  void run_step(const Step& step, int first, int images) const;
+  void run_step(size_t step, int first, int images) const;
 
   const Network& network_;
   Network graph_;  // what runs
@@ -131,9 +130,8 @@ class Executor final : public Executable {
   int pass_ = 1;  // images that go through the arena together
   AlignedFloats arena_;
   std::vector<AlignedFloats> outputs_;  // by TensorId, of those that leave the network
-  AlignedFloats scratch_;
-  const float* borrowed_ = nullptr;  // the caller's input, if it needs no other layout
-  size_t output_floats_ = 0, scratch_floats_ = 0;
+  const float* borrowed_ = nullptr;     // the caller's input, if it needs no other layout
+  size_t output_floats_ = 0;
   std::vector<Step> steps_;
 };
 
@@ -177,7 +175,7 @@ void Executor::prepare(const ExecutorOptions& options) {
   const size_t budget = std::max(share, options.weight_floor);
   make_steps(precision_ == Precision::kBf16 ? held_to_fp32(convs, budget, options)
                                             : choose_ways(convs, budget, 0));
-  allocate_scratch();
+  place_scratch();
   const std::string& timing_path = options.compile.timing_path;
   if (!timing_path.empty()) Tuner::shared().save(timing_path);
 }
@@ -200,7 +198,7 @@ Ways Executor::held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_b
     if (const std::optional<double> known = Tuner::shared().error(key)) return *known;
     check.compute_exact();
     make_steps(ways);
-    allocate_scratch();
+    place_scratch();
     const double error = check.error_of(*this);
     Tuner::shared().keep_error(key, error);
     return error;
@@ -209,12 +207,17 @@ Ways Executor::held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_b
   return result;
 }
 
-void Executor::allocate_scratch() {
-  size_t bytes = 0;
-  for (const Step& step : steps_)
-    bytes = std::max(bytes, step.layer->scratch_bytes(parallel_.threads));
-  scratch_floats_ = round_to_line((bytes + 3) / 4);
-  scratch_ = aligned_zeros(scratch_floats_);
+/// Now that it is known what the layers need: among the tensors, where none is alive.
+void Executor::place_scratch() {
+  std::vector<OpMemory> memory;
+  for (const Step& step : steps_) {
+    const size_t bytes = step.layer->scratch_bytes(parallel_.threads);
+    const size_t floats = bytes / sizeof(float) / pass_ + 1;  // per image, as all of the arena
+    memory.push_back({floats, step.layer->reads_input_first()});
+  }
+  plan_ = plan_arena(graph_, shapes_, memory);
+  arena_.reset();
+  arena_ = aligned_zeros(plan_.floats * pass_);
 }
 
 std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
@@ -307,7 +310,7 @@ const float* Executor::source(TensorId id, int image) const {
 }
 
 size_t Executor::activation_bytes() const {
-  return (plan_.floats * pass_ + output_floats_ + scratch_floats_) * sizeof(float);
+  return (plan_.floats * pass_ + output_floats_) * sizeof(float);
 }
 
 size_t Executor::weight_bytes() const {
@@ -342,14 +345,12 @@ void Executor::take_input(const float* input, int first, int images) {
   if (borrowed_ == nullptr) load_input(input, first, images);
 }
 
-void Executor::run_layer(const Op& op, const Layer& layer, int first, int images,
-                         void* scratch) const {
+void Executor::run_step(size_t step, int first, int images) const {
+  const Op& op = *steps_[step].op;
   const float* addend = op.addend == kNoTensor ? nullptr : source(op.addend, first);
-  layer.run(source(op.input, first), addend, place(op.output, first), images, scratch, parallel_);
-}
-
-void Executor::run_step(const Step& step, int first, int images) const {
-  run_layer(*step.op, *step.layer, first, images, scratch_.get());
+  float* scratch = arena_.get() + plan_.scratch_offset[step] * pass_;
+  steps_[step].layer->run(source(op.input, first), addend, place(op.output, first), images, scratch,
+                          parallel_);
 }
 
 void Executor::run(const float* input, int batch) {
@@ -357,7 +358,7 @@ void Executor::run(const float* input, int batch) {
   for (int first = 0; first < batch; first += pass_) {
     const int images = std::min(pass_, batch - first);
     take_input(input, first, images);
-    for (const Step& step : steps_) run_step(step, first, images);
+    for (size_t i = 0; i < steps_.size(); ++i) run_step(i, first, images);
   }
 }
 
@@ -385,7 +386,7 @@ std::vector<LayerProfile> Executor::profile(const float* input, int batch) {
     take_input(input, first, images);
     lap(rows[0]);
     for (size_t i = 0; i < steps_.size(); ++i) {
-      run_step(steps_[i], first, images);
+      run_step(i, first, images);
       lap(rows[i + 1]);
     }
   }

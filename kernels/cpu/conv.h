@@ -101,6 +101,8 @@ class Conv {
   [[nodiscard]] virtual size_t weight_bytes() const = 0;
   /// Bytes that run() needs with a team of `threads`; 64-byte aligned, contents arbitrary.
   [[nodiscard]] virtual size_t scratch_bytes(int threads) const = 0;
+  /// Whether run() has read all of its input before it writes output, which may then lie there.
+  [[nodiscard]] virtual bool reads_input_first() const { return false; }
   /// Shapes: input (batch, in_h, in_w, in_c), output and addend (batch, out_h, out_w, out_c),
   /// dense; addend is null unless has_addend and may be the output. 1 <= batch <= max_batch.
   virtual void run(const float* input, const float* addend, float* output, int batch, void* scratch,
