@@ -220,7 +220,7 @@ void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* ow
   auto** windows = reinterpret_cast<const float**>(own);
   auto* sources = reinterpret_cast<PixelSources*>(own += table_floats_);
   a.sums = own += source_floats_;
-  float* copies = own += sum_floats_;
+  float* copies = own + sum_floats_;
   if (stage_ != nullptr) {
     stage_windows(input, a.pixel_begin, a.pixels, windows, copies);
   } else {

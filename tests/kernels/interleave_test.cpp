@@ -21,8 +21,9 @@ TEST(Interleave, EveryWidthWithoutTouchingWhatLiesBeyond) {
         blue.data()[x] = static_cast<float>(200 + x);
       }
       cpu::interleave(red.data(), green.data(), blue.data(), static_cast<int>(width), out.data());
-      for (size_t i = 0; i < 3 * width; ++i)
-        ASSERT_EQ(out.data()[i], static_cast<float>(100 * (i % 3) + i / 3)) << width << " " << i;
+      for (size_t x = 0; x < width; ++x)
+        for (size_t c = 0; c < 3; ++c)
+          ASSERT_EQ(out.data()[3 * x + c], static_cast<float>(100 * c + x)) << width << " " << x;
     }
   }
 }
