@@ -256,6 +256,15 @@ std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision pre
   return result;
 }
 
+Candidate first_able(std::vector<Candidate> candidates) {
+  return {"first able",
+          [candidates = std::move(candidates)](const ConvProblem& p) -> std::unique_ptr<Layer> {
+            for (const Candidate& candidate : candidates)
+              if (auto layer = candidate.make(p)) return layer;
+            return nullptr;
+          }};
+}
+
 std::vector<std::unique_ptr<Layer>> make_layers(
     size_t count, const std::function<std::unique_ptr<Layer>(size_t)>& make,
     const Parallel& parallel) {

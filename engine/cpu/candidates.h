@@ -26,6 +26,9 @@ struct Candidate {
 [[nodiscard]] std::vector<Candidate> conv_candidates(const ConvProblem& problem,
                                                      Precision precision, int threads);
 
+/// The first of `candidates` that can compute a problem, as one.
+[[nodiscard]] Candidate first_able(std::vector<Candidate> candidates);
+
 /// make(0) to make(count - 1), on the whole team: packing weights takes longer than timing them.
 /// Throws what one of them throws.
 [[nodiscard]] std::vector<std::unique_ptr<Layer>> make_layers(

@@ -41,8 +41,7 @@ Shape input_shape_of(const Network& network, const CompileOptions& options) {
     if (wanted != 0) return wanted;
     return own != 0 ? own : kDefaultSide;
   };
-  const Shape shape{network.tensors[in.tensor].channels, side(options.height, in.height),
-                    side(options.width, in.width)};
+  const Shape shape{3, side(options.height, in.height), side(options.width, in.width)};
   if (shape.height < 1 || shape.width < 1)
     refuse("input of " + std::to_string(shape.height) + "x" + std::to_string(shape.width));
   return shape;
@@ -55,16 +54,6 @@ Network graph_of(const Network& network, const CompileOptions& options) {
 
 [[noreturn]] void refuse_op(const Op& op) {
   throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
-}
-
-/// The first of `candidates` that can.
-Candidate first_able(std::vector<Candidate> candidates) {
-  return {"first able",
-          [candidates = std::move(candidates)](const ConvProblem& p) -> std::unique_ptr<Layer> {
-            for (const Candidate& candidate : candidates)
-              if (auto layer = candidate.make(p)) return layer;
-            return nullptr;
-          }};
 }
 
 /// One op, its layer and what it counts.
@@ -327,16 +316,13 @@ void Executor::check_batch(int batch) const {
 
 /// (3, H, W) to (H, W, 3).
 void Executor::load_input(const float* input, int first, int images) {
-  const int channels = input_.channels, height = input_.height, width = input_.width;
+  const int height = input_.height, width = input_.width;
   const size_t plane = size_t(height) * width;
   float* to = place(graph_.input.tensor, first);
   parallel_(images * height, [&](int task, int) {
-    const size_t image = task / height, y = task % height;
-    const float* row = input + (first + image) * channels * plane + y * width;
-    float* out = to + (image * plane + y * width) * channels;
-    if (channels == 3) return interleave(row, row + plane, row + 2 * plane, width, out);
-    for (int x = 0; x < width; ++x)
-      for (int c = 0; c < channels; ++c) out[size_t(x) * channels + c] = row[c * plane + x];
+    const size_t image = task / height, begin = size_t(task % height) * width;
+    const float* row = input + (first + image) * 3 * plane + begin;
+    interleave(row, row + plane, row + 2 * plane, width, to + 3 * (image * plane + begin));
   });
 }
 
