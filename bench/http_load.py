@@ -52,7 +52,8 @@ def measure_worker(args, photos, bodies):
 
 
 def measure_scan(args, photos):
-    """CPU ms per photo of `scan`, from its first line of output on: start-up does not count."""
+    """CPU ms per photo of `scan`, from its first line of output on: start-up does not count. None if
+    it was done by then."""
     with tempfile.TemporaryDirectory() as folder:
         for number in range(args.scan_photos):
             photo = photos[number % len(photos)]
@@ -66,7 +67,8 @@ def measure_scan(args, photos):
         _, status, usage = os.wait4(process.pid, 0)
         if status != 0:
             sys.exit(f"scan failed: {command}")
-        return (usage.ru_utime + usage.ru_stime - before) / (args.scan_photos - lines) * 1000
+        rest = args.scan_photos - lines
+        return (usage.ru_utime + usage.ru_stime - before) / rest * 1000 if rest > 0 else None
 
 
 def main():
@@ -84,8 +86,11 @@ def main():
         sys.exit(f"no .jpg under {args.photos}")
     rows = measure_worker(args, photos, [service.form(photo) for photo in photos])
     scan_cpu = measure_scan(args, photos)
-    rows["CPU per photo of scan, ms"] = round(scan_cpu, 3)
-    rows["worker / scan"] = round(rows["CPU per photo, ms"] / scan_cpu, 3)
+    if scan_cpu is None:
+        print("--scan-photos: too few to time scan", file=sys.stderr)
+    else:
+        rows["CPU per photo of scan, ms"] = round(scan_cpu, 3)
+        rows["worker / scan"] = round(rows["CPU per photo, ms"] / scan_cpu, 3)
     print(common.markdown([f"{args.clients} clients, {args.requests} requests", ""], rows.items()))
 
 
