@@ -21,8 +21,8 @@ struct Candidate {
 };
 
 /// In order of simplicity, those of fp32 first. Never empty. bf16: oneDNN's primitives and our
-/// Winograd kernels beside those of fp32 where the CPU multiplies bfloat16 natively; else fp32 ones
-/// on rounded numbers beside Winograd kernels that round in software.
+/// kernels of bfloat16 beside those of fp32 where the CPU multiplies bfloat16 natively; else fp32
+/// ones on rounded numbers beside our kernels that round in software.
 [[nodiscard]] std::vector<Candidate> conv_candidates(const ConvProblem& problem,
                                                      Precision precision, int threads);
 
