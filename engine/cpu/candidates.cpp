@@ -99,31 +99,33 @@ ConvProblem unpooled(const ConvProblem& problem) {
   return whole;
 }
 
-/// A layer, its whole map in the scratch, and the map's maxima.
-class WithMaxPool final : public Layer {
+/// One layer, its map in the scratch, and another one.
+class TwoLayers final : public Layer {
  public:
-  WithMaxPool(std::unique_ptr<Layer> layer, const ConvDesc& desc)
-      : layer_(std::move(layer)),
-        pool_(make_max_pool_2x2({desc.out_channels, desc.out_height, desc.out_width},
-                                desc.max_batch)),
-        map_floats_(round_to_line(size_t(desc.max_batch) * desc.out_height * desc.out_width *
-                                  desc.out_channels)) {}
+  TwoLayers(std::unique_ptr<Layer> first, std::unique_ptr<Layer> second, const ConvDesc& between)
+      : first_(std::move(first)),
+        second_(std::move(second)),
+        map_floats_(round_to_line(size_t(between.max_batch) * between.out_height *
+                                  between.out_width * between.out_channels)) {}
 
-  [[nodiscard]] std::string name() const override { return layer_->name() + "+pool"; }
-  [[nodiscard]] size_t weight_bytes() const override { return layer_->weight_bytes(); }
+  [[nodiscard]] std::string name() const override { return first_->name() + ">" + second_->name(); }
+  [[nodiscard]] size_t weight_bytes() const override {
+    return first_->weight_bytes() + second_->weight_bytes();
+  }
   [[nodiscard]] size_t scratch_bytes(int threads) const override {
-    return map_floats_ * sizeof(float) + layer_->scratch_bytes(threads);
+    return map_floats_ * sizeof(float) +
+           std::max(first_->scratch_bytes(threads), second_->scratch_bytes(threads));
   }
   [[nodiscard]] bool reads_input_first() const override { return true; }
-  void run(const float* input, const float*, float* output, int batch, void* scratch,
+  void run(const float* input, const float* addend, float* output, int batch, void* scratch,
            const Parallel& parallel) const override {
     auto* map = static_cast<float*>(scratch);
-    layer_->run(input, nullptr, map, batch, map + map_floats_, parallel);
-    pool_->run(map, nullptr, output, batch, nullptr, parallel);
+    first_->run(input, nullptr, map, batch, map + map_floats_, parallel);
+    second_->run(map, addend, output, batch, map + map_floats_, parallel);
   }
 
  private:
-  std::unique_ptr<Layer> layer_, pool_;
+  std::unique_ptr<Layer> first_, second_;
   size_t map_floats_;
 };
 
@@ -131,8 +133,11 @@ Candidate with_max_pool(const Candidate& candidate) {
   return {candidate.name,
           [make = candidate.make](const ConvProblem& p) -> std::unique_ptr<Layer> {
             auto layer = make(unpooled(p));
-            return layer == nullptr ? nullptr
-                                    : std::make_unique<WithMaxPool>(std::move(layer), p.desc);
+            if (layer == nullptr) return nullptr;
+            const ConvDesc& d = p.desc;
+            const Shape map{d.out_channels, d.out_height, d.out_width};
+            return std::make_unique<TwoLayers>(std::move(layer),
+                                               make_max_pool_2x2(map, d.max_batch), d);
           },
           candidate.error};
 }
@@ -168,36 +173,6 @@ std::vector<Candidate> fp32_candidates(const ConvProblem& problem, int threads) 
   if (!one_pixel) result.push_back(onednn);
   return result;
 }
-
-/// One layer, its map in the scratch, and another one.
-class TwoLayers final : public Layer {
- public:
-  TwoLayers(std::unique_ptr<Layer> first, std::unique_ptr<Layer> second, const ConvDesc& between)
-      : first_(std::move(first)),
-        second_(std::move(second)),
-        map_floats_(round_to_line(size_t(between.max_batch) * between.out_height *
-                                  between.out_width * between.out_channels)) {}
-
-  [[nodiscard]] std::string name() const override { return first_->name() + ">" + second_->name(); }
-  [[nodiscard]] size_t weight_bytes() const override {
-    return first_->weight_bytes() + second_->weight_bytes();
-  }
-  [[nodiscard]] size_t scratch_bytes(int threads) const override {
-    return map_floats_ * sizeof(float) +
-           std::max(first_->scratch_bytes(threads), second_->scratch_bytes(threads));
-  }
-  [[nodiscard]] bool reads_input_first() const override { return true; }
-  void run(const float* input, const float* addend, float* output, int batch, void* scratch,
-           const Parallel& parallel) const override {
-    auto* map = static_cast<float*>(scratch);
-    first_->run(input, nullptr, map, batch, map + map_floats_, parallel);
-    second_->run(map, addend, output, batch, map + map_floats_, parallel);
-  }
-
- private:
-  std::unique_ptr<Layer> first_, second_;
-  size_t map_floats_;
-};
 
 Candidate one_after_the_other(const Candidate& depthwise, const Candidate& pointwise) {
   return {depthwise.name + ">" + pointwise.name,

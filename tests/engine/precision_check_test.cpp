@@ -13,20 +13,14 @@
 #include "engine/cpu/executor.h"
 #include "engine/cpu/timing_file.h"
 #include "tests/engine/op_cases.h"
+#include "tests/engine/timed_conv.h"
 
 namespace face::cpu {
 namespace {
 
 using test::OwnedNetwork;
+using test::timed;
 using Names = std::vector<std::string>;
-
-TimedConv timed(double exact_ms, double middling_ms, double coarse_ms) {
-  TimedConv conv;
-  conv.ways = {{"exact", {}, 0}, {"middling", {}, 4e-3}, {"coarse", {}, 1.2e-2}};
-  conv.timings = {
-      {"exact", exact_ms, 100}, {"middling", middling_ms, 200}, {"coarse", coarse_ms, 400}};
-  return conv;
-}
 
 /// The ways found where errors are `factor` times those expected, and how often one was asked for.
 struct Found {

@@ -8,24 +8,17 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/cpu/choice.h"
 #include "engine/cpu/executor.h"
 #include "tests/engine/op_cases.h"
+#include "tests/engine/timed_conv.h"
 
 namespace face {
 namespace {
 
 using cpu::Candidate;
 using cpu::TimedConv;
+using test::timed;
 using Ways = std::vector<std::string>;
-
-TimedConv timed(double exact_ms, double middling_ms, double coarse_ms) {
-  TimedConv conv;
-  conv.ways = {{"exact", {}, 0}, {"middling", {}, 4e-3}, {"coarse", {}, 1.2e-2}};
-  conv.timings = {
-      {"exact", exact_ms, 100}, {"middling", middling_ms, 200}, {"coarse", coarse_ms, 400}};
-  return conv;
-}
 
 Ways names(const std::vector<TimedConv>& convs, double price) {
   Ways result;
