@@ -150,12 +150,21 @@ Candidate onednn_candidate(const ConvProblem& problem, bool bf16, int threads) {
   return problem.desc.max_pool ? with_max_pool(onednn) : onednn;
 }
 
+/// The largest tiles win on large maps alone; their weights are big and take long to make.
+bool is_worthwhile(ConvAlgorithm algorithm, const ConvDesc& d) {
+  constexpr int kLeastSide = 48, kMostWeights = 128 * 128;
+  return algorithm != ConvAlgorithm::kWinograd6x6 ||
+         (std::min(d.out_height, d.out_width) >= kLeastSide &&
+          d.in_channels * d.out_channels <= kMostWeights);
+}
+
 /// Our kernels, those with the fewest operations last.
 std::vector<Candidate> own_candidates(const ConvProblem& problem, ConvPrecision precision) {
   std::vector<Candidate> result;
   if (problem.stride_w != problem.desc.stride) return result;
   const auto algorithms = conv_algorithms(unpooled(problem).desc, precision);
   for (auto it = algorithms.rbegin(); it != algorithms.rend(); ++it) {
+    if (!is_worthwhile(*it, problem.desc)) continue;
     const Candidate own = own_candidate(*it, precision);
     const bool pools = can_compute(*it, problem.desc, precision) || !problem.desc.max_pool;
     result.push_back(pools ? own : with_max_pool(own));

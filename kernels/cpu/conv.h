@@ -15,7 +15,7 @@
 namespace face::cpu {
 
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
-constexpr int kConvRevision = 6;
+constexpr int kConvRevision = 7;
 
 /// What the products' factors are rounded to. Sums, epilogue and activations in memory are float32.
 /// kBf16: Winograd and direct only; weights and windows, of Winograd the transformed ones, are
@@ -36,6 +36,7 @@ enum class ConvAlgorithm {
   kWinograd2x2,  // F(2x2, 3x3): 2.25 times fewer multiplications, weights 16/9 the size
   kWinograd2x4,  // F(2x4, 3x3): 3 times fewer, weights 24/9
   kWinograd4x4,  // F(4x4, 3x3): 4 times fewer, weights 4 times the size
+  kWinograd6x6,  // F(6x6, 3x3): 5.06 times fewer, weights 64/9; float32 alone
   kDirect,       // any kernel and stride, one group; a fully connected layer is 1x1 on one pixel
   kDepthwise,    // one kernel per channel, any size and stride
 };
@@ -109,8 +110,9 @@ class Conv {
                    const Parallel& parallel) const = 0;
 };
 
-/// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group;
-/// depthwise as many groups as input and output channels; direct one group. Winograd alone pools.
+/// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group, and
+/// 6x6 float32 alone; depthwise as many groups as input and output channels; direct one group.
+/// Winograd alone pools.
 [[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc,
                                ConvPrecision precision = ConvPrecision::kFp32);
 

@@ -96,9 +96,9 @@ FACE_INLINE void depthwise_vector(const DepthwiseRow& a, const Vec<kLanes> (&w)[
       }
     }
   }
+  const Activation<kKind, kLanes> activation(a.epilogue, channel);
 #pragma GCC unroll 4
-  for (int i = 0; i < kCount; ++i)
-    store(out + i * channels, activate<kKind, kLanes>(sum[i] + bias, a.epilogue, channel));
+  for (int i = 0; i < kCount; ++i) store(out + i * channels, activation(sum[i] + bias));
 }
 
 /// Columns [begin, end) of a 3x3 convolution, all of whose windows lie inside the image.
@@ -121,6 +121,15 @@ void depthwise_inner(const DepthwiseRow& a, int begin, int end) {
   });
 }
 
+/// Columns, a multiple of 4, whose windows stay in the first-level cache from the first vector of
+/// channels to the last.
+template <int kStride>
+FACE_INLINE int cached_columns(int channels) {
+  constexpr int kCacheFloats = 5 * 1024;
+  const int columns = (kCacheFloats / (3 * channels) - 2) / kStride / 4 * 4;
+  return columns < 4 ? 4 : columns;
+}
+
 template <EpilogueKind kKind, int kStride>
 void depthwise_row_3x3(const DepthwiseRow& a) {
   const int inner_end = a.inner_end < a.x_end ? a.inner_end : a.x_end;
@@ -128,8 +137,11 @@ void depthwise_row_3x3(const DepthwiseRow& a) {
   for (; x < a.x_end && x < a.inner_begin; ++x) depthwise_pixel<kKind>(a, x);
   const Taps taps = taps_at(a, a.y * kStride - a.pad_top, 0);
   if (x < inner_end && taps.y_begin == 0 && taps.y_end == 3 && uniform(a.epilogue)) {
-    depthwise_inner<kKind, kStride>(a, x, inner_end);
-    x = inner_end;
+    const int columns = cached_columns<kStride>(a.epilogue.channels);
+    for (int end; x < inner_end; x = end) {
+      end = inner_end - x < columns + columns / 2 ? inner_end : x + columns;
+      depthwise_inner<kKind, kStride>(a, x, end);
+    }
   }
   for (; x + 4 <= inner_end; x += 4) depthwise_3x3<kKind, kStride, 4>(a, x);
   for (; x < inner_end; ++x) depthwise_3x3<kKind, kStride, 1>(a, x);

@@ -16,28 +16,33 @@
 namespace face::cpu {
 namespace {
 
-constexpr int kBlockPixels = 48;
-
 constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
+/// Most pixels of a task. Their windows should stay in the second-level cache, and each reads all
+/// weights.
+int most_pixels(int window_floats) {
+  constexpr int kLeast = 48, kMost = 112, kCacheFloats = 32 * 1024;
+  return std::clamp(kCacheFloats / window_floats, kLeast, kMost);
+}
+
 /// Pixels of a task: about as many for each, and for each thread the same number of few tasks.
-int task_pixels(size_t total, int threads) {
-  const size_t tasks = (total + kBlockPixels - 1) / kBlockPixels;
+int task_pixels(size_t total, int most, int threads) {
+  const size_t tasks = (total + most - 1) / most;
   const size_t even = (tasks + threads - 1) / threads * threads;
   return static_cast<int>((total + even - 1) / even);
 }
 
 /// Likewise behind a stage, which prefers whole rows, or equal parts of them.
-int stage_pixels(size_t total, int width, int threads) {
+int stage_pixels(size_t total, int width, int most, int threads) {
   constexpr int kShortRow = 14;
-  for (int parts = ceil_div(width, kBlockPixels); width / parts >= kShortRow; ++parts) {
+  for (int parts = ceil_div(width, most); width / parts >= kShortRow; ++parts) {
     if (parts > 1 && width % parts == 0) return width / parts;
     if (parts > 1) continue;
     const size_t rows = total / width;
-    for (int count = kBlockPixels / width; count > 0; --count)
+    for (int count = most / width; count > 0; --count)
       if (count == 1 || rows % (static_cast<size_t>(count) * threads) == 0) return count * width;
   }
-  return task_pixels(total, threads);
+  return task_pixels(total, most, threads);
 }
 
 class DirectConv final : public Conv {
@@ -90,6 +95,7 @@ class DirectConv final : public Conv {
   bool is_pointwise_;  // windows are the pixels themselves, in order
   int run_;            // floats under one kernel row
   int run_words_;
+  int most_pixels_;  // of a task
   size_t packed_words_ = 0;
   // A worker's scratch.
   size_t table_floats_ = 0, source_floats_ = 0, sum_floats_ = 0, copy_floats_ = 0, word_floats_ = 0;
@@ -121,6 +127,7 @@ DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& wei
                     desc.out_width == desc.in_width),
       run_(desc.kernel_w * desc.in_channels),
       run_words_(bf16_ ? ceil_div(run_, 2) : run_),
+      most_pixels_(most_pixels(desc.kernel_h * run_words_)),
       zeros_(aligned_zeros(run_)) {
   int max_lanes = 0;
   for (const LaneBlock& block : blocks_) {
@@ -128,13 +135,13 @@ DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& wei
     packed_words_ += static_cast<size_t>(desc.kernel_h) * run_words_ * block.lanes;
     max_lanes = std::max(max_lanes, block.lanes);
   }
-  const size_t rows = static_cast<size_t>(kBlockPixels) * desc.kernel_h;
+  const size_t rows = static_cast<size_t>(most_pixels_) * desc.kernel_h;
   table_floats_ = round_to_line(rows * sizeof(float*) / sizeof(float));
-  source_floats_ = round_to_line(kBlockPixels * sizeof(PixelSources) / sizeof(float));
-  sum_floats_ = round_to_line(static_cast<size_t>(kBlockPixels) * max_lanes);
+  source_floats_ = round_to_line(most_pixels_ * sizeof(PixelSources) / sizeof(float));
+  sum_floats_ = round_to_line(static_cast<size_t>(most_pixels_) * max_lanes);
   const int border_pixels =
-      std::min(kBlockPixels, border_columns(desc) * (ceil_div(kBlockPixels, desc.out_width) + 1));
-  const int copied_pixels = stage_ != nullptr ? kBlockPixels : border_pixels;
+      std::min(most_pixels_, border_columns(desc) * (ceil_div(most_pixels_, desc.out_width) + 1));
+  const int copied_pixels = stage_ != nullptr ? most_pixels_ : border_pixels;
   copy_floats_ = round_to_line(static_cast<size_t>(copied_pixels) * desc.kernel_h * run_);
   if (bf16_) word_floats_ = round_to_line(rows * run_words_);
   pack(weights.weights);
@@ -188,15 +195,15 @@ void DirectConv::find_windows(const float* input, size_t begin, int pixels, cons
   const float* image = input + begin / out_image * row * desc_.in_height;
   int y = static_cast<int>(begin % out_image) / desc_.out_width;
   int x = static_cast<int>(begin % out_image) % desc_.out_width;
-  for (int i = 0; i < pixels; ++i, windows += desc_.kernel_h) {
+  for (int i = 0; i < pixels; ++i) {
     const int y0 = y * desc_.stride - desc_.pad_top, x0 = x * desc_.stride - desc_.pad_left;
     if (y0 >= 0 && x0 >= 0 && y0 + desc_.kernel_h <= desc_.in_height &&
         x0 + desc_.kernel_w <= desc_.in_width) {
       const float* window = image + y0 * row + static_cast<size_t>(x0) * desc_.in_channels;
-      for (int ky = 0; ky < desc_.kernel_h; ++ky, window += row) windows[ky] = window;
+      for (int ky = 0; ky < desc_.kernel_h; ++ky, window += row) windows[ky * pixels + i] = window;
     } else {
       for (int ky = 0; ky < desc_.kernel_h; ++ky) {
-        windows[ky] = window_row(image, y0 + ky, x0, copies);
+        windows[ky * pixels + i] = window_row(image, y0 + ky, x0, copies);
       }
     }
     if (++x < desc_.out_width) continue;
@@ -227,8 +234,9 @@ void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* ow
     find_windows(input, a.pixel_begin, a.pixels, windows, copies);
   }
   if (bf16_) kernels.words({windows, a.pixels * desc_.kernel_h, run_, copies + copy_floats_});
-  kernels.sources(epilogue, a.pixel_begin, a.pixels, sources);
   a.windows = windows;
+  if (epilogue.bias_stride == 0 && epilogue.addend == nullptr) return;
+  kernels.sources(epilogue, a.pixel_begin, a.pixels, sources);
   a.sources = sources;
 }
 
@@ -250,8 +258,8 @@ void DirectConv::run_blocks(const float* input, float* own, size_t block_begin, 
 DirectConv::Split DirectConv::split(size_t pixels, int threads) const {
   constexpr int kTasks = 32;  // of a thread, at most: each has its price
   Split s;
-  s.pixels = stage_ != nullptr ? stage_pixels(pixels, desc_.out_width, threads)
-                               : task_pixels(pixels, threads);
+  s.pixels = stage_ != nullptr ? stage_pixels(pixels, desc_.out_width, most_pixels_, threads)
+                               : task_pixels(pixels, most_pixels_, threads);
   s.blocks = static_cast<int>((pixels + s.pixels - 1) / s.pixels);
   const int wanted_parts = stage_ != nullptr ? 1 : ceil_div(3 * threads, s.blocks);
   s.parts = std::clamp(wanted_parts, 1, static_cast<int>(blocks_.size()));

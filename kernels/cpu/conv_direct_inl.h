@@ -42,32 +42,51 @@ FACE_INLINE Vec<kLanes>& vector_of(Sums& sums, int i, int j) {
   }
 }
 
-/// Bias, addend and activation of whole vectors, to the output.
+/// What a sum begins with: bias and addend.
+template <int kPixels, int kVectors, bool kHalf, typename Sums>
+FACE_INLINE void begin_windows(const DirectBlock& a, int pixel, Sums& sums) {
+  for_vectors<kVectors, kHalf>([&]<int kLanes>(int j, int lane) FACE_LAMBDA_INLINE {
+    const int channel = a.channel_begin + lane;
+    if (a.sources == nullptr) {
+      const Vec<kLanes> bias = load<kLanes>(a.epilogue.bias + channel);
+#pragma GCC unroll 16
+      for (int i = 0; i < kPixels; ++i) vector_of<kLanes>(sums, i, j) = bias;
+      return;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i)
+      vector_of<kLanes>(sums, i, j) = begin_sum<kLanes>(a.sources[pixel + i], channel);
+  });
+}
+
+/// Activation of whole vectors, to the output.
 template <int kPixels, int kVectors, bool kHalf, typename Sums>
 FACE_INLINE void finish_windows(const DirectBlock& a, int pixel, Sums& sums) {
-  const PixelSources* sources = a.sources + pixel;
-  float* out = a.output + (a.pixel_begin + pixel) * a.epilogue.channels + a.channel_begin;
+  const size_t channels = a.epilogue.channels;
+  float* out = a.output + (a.pixel_begin + pixel) * channels + a.channel_begin;
   with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() FACE_LAMBDA_INLINE {
     for_vectors<kVectors, kHalf>([&]<int kLanes>(int j, int lane) FACE_LAMBDA_INLINE {
+      const Activation<kKind, kLanes> activation(a.epilogue, a.channel_begin + lane);
 #pragma GCC unroll 16
-      for (int i = 0; i < kPixels; ++i) {
-        store(out + static_cast<size_t>(i) * a.epilogue.channels + lane,
-              finish<kKind, kLanes>(vector_of<kLanes>(sums, i, j), a.epilogue, sources[i],
-                                    a.channel_begin + lane));
-      }
+      for (int i = 0; i < kPixels; ++i)
+        store(out + i * channels + lane, activation(vector_of<kLanes>(sums, i, j)));
     });
   });
 }
 
 /// A slice of windows * weights for kPixels pixels: from the first to the last one sums wait in
-/// a.sums, behind the last they become outputs, unless lanes of the block have no channel.
+/// a.sums, behind the last they become outputs. If lanes of the block have no channel,
+/// finish_sums() does that and adds bias and addend.
 template <typename Number, int kPixels, int kVectors, bool kHalf>
-void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel) {
+FACE_INLINE void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
   constexpr int kFull = at_least_one(kVectors);
   DirectSums<kPixels, kFull> sum;
   float* waiting = a.sums + static_cast<size_t>(pixel) * kLanes;
-  if (!s.first) {
+  const bool is_full = a.channels == kLanes;
+  if (s.first) {
+    if (is_full) begin_windows<kPixels, kVectors, kHalf>(a, pixel, sum);
+  } else {
     for_vectors<kVectors, kHalf>([&]<int kPart>(int j, int lane) FACE_LAMBDA_INLINE {
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i)
@@ -75,11 +94,10 @@ void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel) {
     });
   }
   for (int row = s.row_begin; row < s.row_end; ++row) {
+    const float* const* windows = a.windows + static_cast<size_t>(row) * a.pixels + pixel;
     const float* window[kPixels];
 #pragma GCC unroll 16
-    for (int i = 0; i < kPixels; ++i) {
-      window[i] = a.windows[static_cast<size_t>(pixel + i) * a.rows + row] + s.begin;
-    }
+    for (int i = 0; i < kPixels; ++i) window[i] = windows[i] + s.begin;
     const float* weights = a.weights + (static_cast<size_t>(row) * a.run + s.begin) * kLanes;
     for (int k = 0; k < s.count; ++k, weights += kLanes) {
       Vec<kWidth> w[kFull];
@@ -98,8 +116,7 @@ void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel) {
       }
     }
   }
-  if (s.last && a.channels == kLanes)
-    return finish_windows<kPixels, kVectors, kHalf>(a, pixel, sum);
+  if (s.last && is_full) return finish_windows<kPixels, kVectors, kHalf>(a, pixel, sum);
   for_vectors<kVectors, kHalf>([&]<int kPart>(int j, int lane) FACE_LAMBDA_INLINE {
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels; ++i)
@@ -107,7 +124,17 @@ void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel) {
   });
 }
 
-using MultiplyWindows = void (*)(const DirectBlock&, const DirectSlice&, int);
+/// `groups` times kPixels pixels. The arguments are copied: for all the compiler knows, stores of
+/// outputs might else change them.
+template <typename Number, int kPixels, int kVectors, bool kHalf>
+void multiply_groups(const DirectBlock& block, const DirectSlice& slice, int pixel, int groups) {
+  const DirectBlock a = block;
+  const DirectSlice s = slice;
+  for (; groups > 0; --groups, pixel += kPixels)
+    multiply_windows<Number, kPixels, kVectors, kHalf>(a, s, pixel);
+}
+
+using MultiplyGroups = void (*)(const DirectBlock&, const DirectSlice&, int pixel, int groups);
 
 /// Most pixels of a micro-kernel: sums in vector registers, window pointers in general ones.
 constexpr int max_pixels(int count) {
@@ -116,11 +143,11 @@ constexpr int max_pixels(int count) {
 }
 
 template <typename Number, int kVectors, bool kHalf, int kPixels = max_pixels(kVectors + kHalf)>
-MultiplyWindows pick_pixels(int pixels) {
+MultiplyGroups pick_pixels(int pixels) {
   if constexpr (kPixels == 0) {
     return nullptr;
   } else {
-    return pixels == kPixels ? &multiply_windows<Number, kPixels, kVectors, kHalf>
+    return pixels == kPixels ? &multiply_groups<Number, kPixels, kVectors, kHalf>
                              : pick_pixels<Number, kVectors, kHalf, kPixels - 1>(pixels);
   }
 }
@@ -130,13 +157,8 @@ void multiply_slice(const DirectBlock& a, const DirectSlice& slice) {
   constexpr int kMost = max_pixels(kVectors + kHalf);
   const int groups = (a.pixels + kMost - 1) / kMost;
   const int size = a.pixels / groups, larger = a.pixels % groups;
-  const auto small = pick_pixels<Number, kVectors, kHalf>(size);
-  const auto large = larger > 0 ? pick_pixels<Number, kVectors, kHalf>(size + 1) : small;
-  int pixel = 0;
-  for (int group = 0; group < groups; ++group) {
-    (group < larger ? large : small)(a, slice, pixel);
-    pixel += size + (group < larger ? 1 : 0);
-  }
+  if (larger > 0) pick_pixels<Number, kVectors, kHalf>(size + 1)(a, slice, 0, larger);
+  pick_pixels<Number, kVectors, kHalf>(size)(a, slice, larger * (size + 1), groups - larger);
 }
 
 /// The whole sum, in slices whose weights stay in the second-level cache while all pixels pass.
@@ -189,9 +211,11 @@ template <EpilogueKind kKind>
 void finish_sums(const DirectBlock& a) {
   for (int i = 0; i < a.pixels; ++i) {
     const float* sums = a.sums + static_cast<size_t>(i) * a.lanes;
+    const PixelSources sources =
+        a.sources == nullptr ? PixelSources{a.epilogue.bias, nullptr} : a.sources[i];
     float* out = a.output + (a.pixel_begin + i) * a.epilogue.channels + a.channel_begin;
     for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
-      store(out + c, finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue, a.sources[i],
+      store(out + c, finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue, sources,
                                            a.channel_begin + c));
     });
   }
@@ -206,10 +230,6 @@ void direct_block(const DirectBlock& a) {
 
 inline void direct_sources(const Epilogue& e, size_t pixel_begin, int pixels,
                            PixelSources* sources) {
-  if (uniform(e)) {
-    for (int i = 0; i < pixels; ++i) sources[i] = {e.bias, nullptr};
-    return;
-  }
   const size_t size = static_cast<size_t>(e.height) * e.width;
   int image = static_cast<int>(pixel_begin / size);
   int y = static_cast<int>(pixel_begin % size) / e.width;

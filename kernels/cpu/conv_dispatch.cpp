@@ -29,6 +29,8 @@ const char* to_string(ConvAlgorithm algorithm) {
       return "winograd2x4";
     case ConvAlgorithm::kWinograd4x4:
       return "winograd4x4";
+    case ConvAlgorithm::kWinograd6x6:
+      return "winograd6x6";
     case ConvAlgorithm::kDirect:
       return "direct";
     case ConvAlgorithm::kDepthwise:
@@ -105,6 +107,9 @@ bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision preci
       return d.groups == 1 && !d.max_pool;
     case ConvAlgorithm::kDepthwise:
       return fp32 && d.groups == d.in_channels && d.groups == d.out_channels && !d.max_pool;
+    case ConvAlgorithm::kWinograd6x6:
+      if (!fp32) return false;
+      break;
     default:
       break;
   }
@@ -115,8 +120,8 @@ bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision preci
 std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc, ConvPrecision precision) {
   std::vector<ConvAlgorithm> result;
   for (const auto algorithm :
-       {ConvAlgorithm::kWinograd4x4, ConvAlgorithm::kWinograd2x4, ConvAlgorithm::kWinograd2x2,
-        ConvAlgorithm::kDirect, ConvAlgorithm::kDepthwise}) {
+       {ConvAlgorithm::kWinograd6x6, ConvAlgorithm::kWinograd4x4, ConvAlgorithm::kWinograd2x4,
+        ConvAlgorithm::kWinograd2x2, ConvAlgorithm::kDirect, ConvAlgorithm::kDepthwise}) {
     if (can_compute(algorithm, desc, precision)) result.push_back(algorithm);
   }
   return result;

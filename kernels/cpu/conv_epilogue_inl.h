@@ -21,23 +21,47 @@ FACE_INLINE PixelSources pixel_sources(const Epilogue& e, int image, int y, int 
 /// True if every pixel has the same bias and none an addend.
 FACE_INLINE bool uniform(const Epilogue& e) { return e.bias_stride == 0 && e.addend == nullptr; }
 
+/// What follows a sum of channels [channel, channel + kLanes): read once, so that stores of
+/// outputs, which might be the epilogue's numbers for all the compiler knows, do not make it read
+/// them again.
 template <EpilogueKind kKind, int kLanes>
-FACE_INLINE Vec<kLanes> activate(Vec<kLanes> x, const Epilogue& e, int channel) {
-  const Vec<kLanes> zero{};
-  if constexpr (kKind == EpilogueKind::kPrelu) {
-    return x < zero ? x * load<kLanes>(e.slopes + channel) : x;
-  } else {
-    return at_most<Vec<kLanes>>(at_least<Vec<kLanes>>(x, zero + e.low), zero + e.high);
+class Activation {
+ public:
+  FACE_INLINE Activation(const Epilogue& e, int channel) {
+    if constexpr (kKind == EpilogueKind::kPrelu) {
+      first_ = load<kLanes>(e.slopes + channel);
+    } else {
+      const Vec<kLanes> zero{};
+      first_ = zero + e.low;
+      second_ = zero + e.high;
+    }
   }
+  FACE_INLINE Vec<kLanes> operator()(Vec<kLanes> x) const {
+    const Vec<kLanes> zero{};
+    if constexpr (kKind == EpilogueKind::kPrelu) {
+      return x < zero ? x * first_ : x;
+    } else {
+      return at_most<Vec<kLanes>>(at_least<Vec<kLanes>>(x, first_), second_);
+    }
+  }
+
+ private:
+  Vec<kLanes> first_;     // slopes, or the least value
+  Vec<kLanes> second_{};  // the largest value
+};
+
+/// Bias and addend of channels [channel, channel + kLanes) of one pixel.
+template <int kLanes>
+FACE_INLINE Vec<kLanes> begin_sum(const PixelSources& s, int channel) {
+  const Vec<kLanes> bias = load<kLanes>(s.bias + channel);
+  return s.addend == nullptr ? bias : bias + load<kLanes>(s.addend + channel);
 }
 
 /// Channels [channel, channel + kLanes) of one pixel.
 template <EpilogueKind kKind, int kLanes>
 FACE_INLINE Vec<kLanes> finish(Vec<kLanes> x, const Epilogue& e, const PixelSources& s,
                                int channel) {
-  x += load<kLanes>(s.bias + channel);
-  if (s.addend != nullptr) x += load<kLanes>(s.addend + channel);
-  return activate<kKind, kLanes>(x, e, channel);
+  return Activation<kKind, kLanes>(e, channel)(x + begin_sum<kLanes>(s, channel));
 }
 
 /// Calls f.template operator()<kind>() with the epilogue's kind as a constant.

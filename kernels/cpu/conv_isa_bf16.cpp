@@ -8,12 +8,31 @@
 #include "kernels/cpu/conv_winograd_inl.h"
 
 namespace face::cpu {
+namespace FACE_CONV_ISA {
+namespace {
+
+float bf16_fma_loop(int iterations) {
+  const Vec<kWidth> halves = Vec<kWidth>{} + 0.5f;  // a word of 0.5 and 0
+  Vec<kWidth> sum[kFmaChains];
+  for (int c = 0; c < kFmaChains; ++c) sum[c] = Vec<kWidth>{} + static_cast<float>(c);
+  for (int i = 0; i < iterations; ++i) {
+#pragma GCC unroll 12
+    for (int c = 0; c < kFmaChains; ++c)
+      sum[c] = Bf16Words::multiply_add<kWidth>(sum[c], halves, 0.5f);
+  }
+  float total = 0;
+  for (int c = 0; c < kFmaChains; ++c) total += sum[c][0];
+  return total;
+}
+
+}  // namespace
+}  // namespace FACE_CONV_ISA
 
 const ConvKernels& FACE_CONV_BF16_TABLE() {
   namespace isa = FACE_CONV_ISA;
   static constexpr ConvKernels kKernels = {isa::kLaneShape, isa::winograd_set<isa::Bf16Words>(),
                                            isa::direct_kernels<isa::Bf16Words>(),
-                                           &isa::depthwise_row};
+                                           &isa::depthwise_row, &isa::bf16_fma_loop};
   return kKernels;
 }
 

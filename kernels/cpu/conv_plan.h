@@ -97,9 +97,9 @@ struct LaneShape {
   bool half_vectors = false;
 };
 
-/// Kernels by the size of their output tiles.
+/// Kernels by the size of their output tiles; of bfloat16 there are none of 6x6.
 struct WinogradSet {
-  WinogradKernels tile2x2, tile2x4, tile4x4;
+  WinogradKernels tile2x2, tile2x4, tile4x4, tile6x6;
 };
 
 /// Makes words of `count` runs of `run` floats, one behind the other, and lets `runs` point there.
@@ -112,11 +112,11 @@ struct DirectWords {
 /// Output pixels [pixel_begin, pixel_begin + pixels) of a stack of images, one block of channels.
 /// The window of a pixel is `rows` runs of `run` words: kernel_w * in_channels values each.
 struct DirectBlock {
-  const float* const* windows = nullptr;  // [pixel][row]: where each run begins
+  const float* const* windows = nullptr;  // [row][pixel]: where each run begins
   int rows = 0, run = 0;
   int pixels = 0;
   size_t pixel_begin = 0;
-  const PixelSources* sources = nullptr;  // [pixel]
+  const PixelSources* sources = nullptr;  // [pixel]; null: the epilogue's bias alone
   const float* weights = nullptr;         // [row][run][lanes]
   int vectors = 0;
   bool half = false;
@@ -154,8 +154,9 @@ struct ConvKernels {
   WinogradSet winograd;
   DirectKernels direct;
   void (*depthwise)(const DepthwiseRow&) = nullptr;
-  /// kFmaChains independent chains of `iterations` multiply-adds on full vectors: the most that a
-  /// core's arithmetic gives, for benchmarks. Returns a value that depends on all of them.
+  /// kFmaChains independent chains of `iterations` multiply-adds of words, on full vectors: the
+  /// most that a core's arithmetic gives, for benchmarks. Returns a value that depends on all of
+  /// them.
   float (*fma_loop)(int iterations) = nullptr;
 };
 constexpr int kFmaChains = 12;
@@ -165,6 +166,10 @@ constexpr int kFmaChains = 12;
 /// exact.
 constexpr float kPointA = 0.625f;
 constexpr float kPointB = 1.5f;
+/// Likewise of F(6, 3).
+constexpr float kPoint6A = 0.5f;
+constexpr float kPoint6B = 1.f;
+constexpr float kPoint6C = 2.f;
 
 const ConvKernels& conv_kernels_baseline();
 const ConvKernels& conv_kernels_avx2();

@@ -16,6 +16,8 @@ std::vector<std::array<double, 3>> weight_transform(int outputs) {
   std::vector<double> points{0.0};
   if (outputs == 2) points.insert(points.end(), {1.0, -1.0});
   if (outputs == 4) points.insert(points.end(), {kPointA, -kPointA, kPointB, -kPointB});
+  if (outputs == 6)
+    points.insert(points.end(), {kPoint6A, -kPoint6A, kPoint6B, -kPoint6B, kPoint6C, -kPoint6C});
   std::vector<std::array<double, 3>> rows;
   for (const double p : points) {
     double scale = 1;
@@ -35,8 +37,10 @@ TileShape tile_shape(ConvAlgorithm algorithm) {
       return {2, 2};
     case ConvAlgorithm::kWinograd2x4:
       return {2, 4};
-    default:
+    case ConvAlgorithm::kWinograd4x4:
       return {4, 4};
+    default:
+      return {6, 6};
   }
 }
 const WinogradKernels& winograd_kernels(const ConvKernels& kernels, ConvAlgorithm algorithm) {
@@ -45,8 +49,10 @@ const WinogradKernels& winograd_kernels(const ConvKernels& kernels, ConvAlgorith
       return kernels.winograd.tile2x2;
     case ConvAlgorithm::kWinograd2x4:
       return kernels.winograd.tile2x4;
-    default:
+    case ConvAlgorithm::kWinograd4x4:
       return kernels.winograd.tile4x4;
+    default:
+      return kernels.winograd.tile6x6;
   }
 }
 

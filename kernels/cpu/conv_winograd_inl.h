@@ -1,57 +1,16 @@
 // SPDX-License-Identifier: MIT
 // kernels/cpu/conv_winograd_inl.h - Winograd F(kMy x kMx, 3x3): input transform, the products of
-// all points, inverse transform with epilogue. Lavin & Gray 2015, arXiv:1509.09308; 1-D matrices by
-// Toom-Cook from the points in conv_plan.h, weights transformed in conv_winograd.cpp.
+// all points, inverse transform with epilogue. Lavin & Gray 2015, arXiv:1509.09308; weights are
+// transformed in conv_winograd.cpp.
 #pragma once
 
 #include "kernels/cpu/conv_epilogue_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_simd.h"
+#include "kernels/cpu/conv_winograd_transforms_inl.h"
 #include "kernels/cpu/conv_words_inl.h"
 
 namespace face::cpu::FACE_CONV_ISA {
-
-// ---- one-dimensional transforms
-
-/// out = B^T d for kM outputs: kM + 2 values each.
-template <int kM, typename V>
-FACE_INLINE void input_transform(const V* d, V* out) {
-  if constexpr (kM == 2) {
-    out[0] = d[2] - d[0];
-    out[1] = d[2] + d[1];
-    out[2] = d[2] - d[1];
-    out[3] = d[3] - d[1];
-  } else {
-    static_assert(kM == 4);
-    constexpr float a = kPointA, b = kPointB, a2 = a * a, b2 = b * b;
-    const V even_a = d[4] - b2 * d[2], odd_a = d[3] - b2 * d[1];
-    const V even_b = d[4] - a2 * d[2], odd_b = d[3] - a2 * d[1];
-    out[0] = even_b - b2 * (d[2] - a2 * d[0]);
-    out[1] = even_a + a * odd_a;
-    out[2] = even_a - a * odd_a;
-    out[3] = even_b + b * odd_b;
-    out[4] = even_b - b * odd_b;
-    out[5] = (d[5] - a2 * d[3]) - b2 * odd_b;
-  }
-}
-
-/// out = A^T m: kM values from kM + 2.
-template <int kM, typename V>
-FACE_INLINE void output_transform(const V* m, V* out) {
-  if constexpr (kM == 2) {
-    out[0] = m[0] + m[1] + m[2];
-    out[1] = m[1] - m[2] + m[3];
-  } else {
-    static_assert(kM == 4);
-    constexpr float a = kPointA, b = kPointB;
-    const V sum_a = m[1] + m[2], diff_a = m[1] - m[2];
-    const V sum_b = m[3] + m[4], diff_b = m[3] - m[4];
-    out[0] = m[0] + sum_a + sum_b;
-    out[1] = a * diff_a + b * diff_b;
-    out[2] = (a * a) * sum_a + (b * b) * sum_b;
-    out[3] = m[5] + (a * a * a) * diff_a + (b * b * b) * diff_b;
-  }
-}
 
 // ---- input
 
@@ -62,9 +21,9 @@ struct InnerPixels {
   size_t row, pixel;
   FACE_INLINE const float* at(int i, int j) const { return origin + i * row + j * pixel; }
 };
-template <int kNx>
+template <int kNy, int kNx>
 struct BorderPixels {
-  const float* pixels[36];
+  const float* pixels[kNy * kNx];
   FACE_INLINE const float* at(int i, int j) const { return pixels[i * kNx + j]; }
 };
 
@@ -72,20 +31,20 @@ template <typename Number, int kMy, int kMx, int kLanes, typename Pixels>
 FACE_INLINE void transform_lanes(const Pixels& pixels, int channel, float* v, size_t point_stride) {
   constexpr int kNy = kMy + 2, kNx = kMx + 2;
   Vec<kLanes> columns[kNy][kNx];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
   for (int j = 0; j < kNx; ++j) {
     Vec<kLanes> d[kNy], t[kNy];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int i = 0; i < kNy; ++i) d[i] = load<kLanes>(pixels.at(i, j) + channel);
     input_transform<kMy>(d, t);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int i = 0; i < kNy; ++i) columns[i][j] = t[i];
   }
-#pragma GCC unroll 6
+#pragma GCC unroll 8
   for (int i = 0; i < kNy; ++i) {
     Vec<kLanes> t[kNx];
     input_transform<kMx>(columns[i], t);
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int j = 0; j < kNx; ++j)
       Number::template store<kLanes>(v + (i * kNx + j) * point_stride, t[j]);
   }
@@ -102,8 +61,9 @@ void transform_tile(const Pixels& pixels, const WinogradInput& a, float* v) {
 }
 
 template <int kMy, int kMx>
-BorderPixels<kMx + 2> border_pixels(const WinogradInput& a, const float* image, int y0, int x0) {
-  BorderPixels<kMx + 2> border;
+BorderPixels<kMy + 2, kMx + 2> border_pixels(const WinogradInput& a, const float* image, int y0,
+                                             int x0) {
+  BorderPixels<kMy + 2, kMx + 2> border;
   for (int i = 0; i < kMy + 2; ++i) {
     for (int j = 0; j < kMx + 2; ++j) {
       const int y = y0 + i, x = x0 + j;
@@ -270,87 +230,113 @@ void winograd_gemm(const WinogradGemm& a) {
 // ---- output
 
 template <int kMy, int kMx, int kLanes>
-FACE_INLINE void inverse_transform(const float* m, size_t point_stride, Vec<kLanes> (*rows)[6]) {
+FACE_INLINE void inverse_transform(const float* m, size_t point_stride,
+                                   Vec<kLanes> (*rows)[kMx + 2]) {
   constexpr int kNy = kMy + 2, kNx = kMx + 2;
-#pragma GCC unroll 6
+#pragma GCC unroll 8
   for (int j = 0; j < kNx; ++j) {
     Vec<kLanes> d[kNy], t[kMy];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int i = 0; i < kNy; ++i) d[i] = load<kLanes>(m + (i * kNx + j) * point_stride);
     output_transform<kMy>(d, t);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int i = 0; i < kMy; ++i) rows[i][j] = t[i];
   }
 }
 
-/// The part of one tile that lies inside the image.
+/// The part of one tile that lies inside the image, and what its outputs are added to.
+template <int kMy, int kMx>
 struct OutputTile {
   int image, y, x;
   int height, width;
+  bool is_uniform;                 // every pixel has the epilogue's bias alone
+  PixelSources sources[kMy][kMx];  // otherwise
+};
+
+template <int kMy, int kMx>
+FACE_INLINE void find_sources(const Epilogue& e, OutputTile<kMy, kMx>& tile) {
+  tile.is_uniform = uniform(e);
+  if (tile.is_uniform) return;
+  for (int i = 0; i < tile.height; ++i) {
+    for (int j = 0; j < tile.width; ++j)
+      tile.sources[i][j] = pixel_sources(e, tile.image, tile.y + i, tile.x + j);
+  }
+}
+
+/// Bias, addend and activation of one vector of channels of a tile.
+template <int kMy, int kMx, EpilogueKind kKind, int kLanes>
+class TileFinish {
+ public:
+  FACE_INLINE TileFinish(const Epilogue& e, const OutputTile<kMy, kMx>& tile, int channel)
+      : tile_(tile), channel_(channel), activation_(e, channel) {
+    if (tile.is_uniform) bias_ = load<kLanes>(e.bias + channel);
+  }
+  FACE_INLINE Vec<kLanes> operator()(int i, int j, Vec<kLanes> x) const {
+    if (tile_.is_uniform) return activation_(x + bias_);
+    return activation_(x + begin_sum<kLanes>(tile_.sources[i][j], channel_));
+  }
+
+ private:
+  const OutputTile<kMy, kMx>& tile_;
+  int channel_;
+  Activation<kKind, kLanes> activation_;
+  Vec<kLanes> bias_{};
 };
 
 template <int kMy, int kMx, EpilogueKind kKind, int kLanes>
-FACE_INLINE void output_lanes(const WinogradOutput& a, const OutputTile& tile,
-                              const PixelSources (*sources)[kMx], const float* m, int channel) {
-  Vec<kLanes> rows[kMy][6];
-  inverse_transform<kMy, kMx, kLanes>(m, a.point_stride, rows);
-  const Epilogue& e = a.epilogue;
-  for (int i = 0; i < tile.height; ++i) {
+FACE_INLINE void output_lanes(const Epilogue& e, const OutputTile<kMy, kMx>& tile, float* output,
+                              Vec<kLanes> (&rows)[kMy][kMx + 2], int channel) {
+  const TileFinish<kMy, kMx, kKind, kLanes> finish(e, tile, channel);
+  const size_t pixel = e.channels, row = e.width * pixel;
+  float* out = output + (static_cast<size_t>(tile.image) * e.height + tile.y) * row +
+               tile.x * pixel + channel;
+  for (int i = 0; i < tile.height; ++i, out += row) {
     Vec<kLanes> pixels[kMx];
     output_transform<kMx>(rows[i], pixels);
-    const size_t row = (static_cast<size_t>(tile.image) * e.height + tile.y + i) * e.width + tile.x;
-    float* out = a.output + row * e.channels + channel;
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int j = 0; j < kMx; ++j) {
       if (j >= tile.width) break;
-      store(out + static_cast<size_t>(j) * e.channels,
-            finish<kKind, kLanes>(pixels[j], e, sources[i][j], channel));
+      store(out + j * pixel, finish(i, j, pixels[j]));
     }
   }
 }
 
 /// As output_lanes(), of maps that are pooled: height and width of the tile are even.
 template <int kMy, int kMx, EpilogueKind kKind, int kLanes>
-FACE_INLINE void pooled_lanes(const WinogradOutput& a, const OutputTile& tile,
-                              const PixelSources (*sources)[kMx], const float* m, int channel) {
-  Vec<kLanes> rows[kMy][6];
-  inverse_transform<kMy, kMx, kLanes>(m, a.point_stride, rows);
-  const Epilogue& e = a.epilogue;
-  for (int i = 0; i < tile.height; i += 2) {
+FACE_INLINE void pooled_lanes(const Epilogue& e, const OutputTile<kMy, kMx>& tile, float* output,
+                              Vec<kLanes> (&rows)[kMy][kMx + 2], int channel) {
+  const TileFinish<kMy, kMx, kKind, kLanes> finish(e, tile, channel);
+  const size_t pixel = e.channels, row = e.width / 2 * pixel;
+  float* out = output + (static_cast<size_t>(tile.image) * (e.height / 2) + tile.y / 2) * row +
+               tile.x / 2 * pixel + channel;
+  for (int i = 0; i < tile.height; i += 2, out += row) {
     Vec<kLanes> upper[kMx], lower[kMx];
     output_transform<kMx>(rows[i], upper);
     output_transform<kMx>(rows[i + 1], lower);
-    const size_t row =
-        (static_cast<size_t>(tile.image) * (e.height / 2) + (tile.y + i) / 2) * (e.width / 2);
-    float* out = a.output + (row + tile.x / 2) * e.channels + channel;
-#pragma GCC unroll 2
-    for (int j = 0; j < kMx; j += 2, out += e.channels) {
+#pragma GCC unroll 3
+    for (int j = 0; j < kMx; j += 2) {
       if (j >= tile.width) break;
       Vec<kLanes> most{};
 #pragma GCC unroll 2
       for (int k = j; k < j + 2; ++k) {
         const Vec<kLanes> one =
-            larger<Vec<kLanes>>(finish<kKind, kLanes>(upper[k], e, sources[i][k], channel),
-                                finish<kKind, kLanes>(lower[k], e, sources[i + 1][k], channel));
+            larger<Vec<kLanes>>(finish(i, k, upper[k]), finish(i + 1, k, lower[k]));
         most = k == j ? one : larger<Vec<kLanes>>(most, one);
       }
-      store(out, most);
+      store(out + j / 2 * pixel, most);
     }
   }
 }
 
 template <int kMy, int kMx, EpilogueKind kKind>
-void output_tile(const WinogradOutput& a, const OutputTile& tile, const float* m) {
-  PixelSources sources[kMy][kMx];
-  for (int i = 0; i < tile.height; ++i) {
-    for (int j = 0; j < tile.width; ++j) {
-      sources[i][j] = pixel_sources(a.epilogue, tile.image, tile.y + i, tile.x + j);
-    }
-  }
+void output_tile(const WinogradOutput& a, const OutputTile<kMy, kMx>& tile, const float* m) {
   for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
+    Vec<kLanes> rows[kMy][kMx + 2];
+    inverse_transform<kMy, kMx, kLanes>(m + c, a.point_stride, rows);
+    const int channel = a.channel_begin + c;
     if (a.epilogue.max_pool)
-      return pooled_lanes<kMy, kMx, kKind, kLanes>(a, tile, sources, m + c, a.channel_begin + c);
-    output_lanes<kMy, kMx, kKind, kLanes>(a, tile, sources, m + c, a.channel_begin + c);
+      return pooled_lanes<kMy, kMx, kKind, kLanes>(a.epilogue, tile, a.output, rows, channel);
+    output_lanes<kMy, kMx, kKind, kLanes>(a.epilogue, tile, a.output, rows, channel);
   });
 }
 
@@ -359,11 +345,14 @@ void winograd_output(const WinogradOutput& a) {
   with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
     for (int t = a.tile_begin; t < a.tile_end; ++t) {
       const int in_image = t % a.tiles_per_image;
-      OutputTile tile{t / a.tiles_per_image, in_image / a.tiles_x * kMy, in_image % a.tiles_x * kMx,
-                      kMy, kMx};
+      OutputTile<kMy, kMx> tile;
+      tile.image = t / a.tiles_per_image;
+      tile.y = in_image / a.tiles_x * kMy;
+      tile.x = in_image % a.tiles_x * kMx;
       const int below = a.epilogue.height - tile.y, right = a.epilogue.width - tile.x;
-      if (below < kMy) tile.height = below;
-      if (right < kMx) tile.width = right;
+      tile.height = below < kMy ? below : kMy;
+      tile.width = right < kMx ? right : kMx;
+      find_sources(a.epilogue, tile);
       output_tile<kMy, kMx, kKind>(a, tile, a.m + static_cast<size_t>(t - a.tile_begin) * a.lanes);
     }
   });
@@ -377,8 +366,12 @@ constexpr WinogradKernels winograd_kernels() {
 
 template <typename Number>
 constexpr WinogradSet winograd_set() {
-  return {winograd_kernels<Number, 2, 2>(), winograd_kernels<Number, 2, 4>(),
-          winograd_kernels<Number, 4, 4>()};
+  WinogradSet set{winograd_kernels<Number, 2, 2>(),
+                  winograd_kernels<Number, 2, 4>(),
+                  winograd_kernels<Number, 4, 4>(),
+                  {}};
+  if constexpr (Number::kChannels == 1) set.tile6x6 = winograd_kernels<Number, 6, 6>();
+  return set;
 }
 
 }  // namespace face::cpu::FACE_CONV_ISA

@@ -12,18 +12,19 @@ using cpu::ConvDesc;
 using cpu::ConvPrecision;
 
 constexpr ConvAlgorithm kAlgorithms[] = {ConvAlgorithm::kWinograd2x2, ConvAlgorithm::kWinograd2x4,
-                                         ConvAlgorithm::kWinograd4x4};
+                                         ConvAlgorithm::kWinograd4x4, ConvAlgorithm::kWinograd6x6};
 
 constexpr ConvPrecision kPrecisions[] = {ConvPrecision::kFp32, ConvPrecision::kBf16};
 
 /// Standard deviation of the rounding error relative to the output, for random data: a 1-D
 /// transform amplifies by k = sqrt(mean over outputs of sum over points (A^2 |G|^2 |B|^2) / 3),
-/// which is 1.3 for F(2) and 2.2 for F(4).
+/// which is 1.3 for F(2), 2.2 for F(4) and 4.5 for F(6).
 double amplification(ConvAlgorithm algorithm) {
-  const double two = 1.3, four = 2.2;
+  const double two = 1.3, four = 2.2, six = 4.5;
   return algorithm == ConvAlgorithm::kWinograd2x2   ? two * two
          : algorithm == ConvAlgorithm::kWinograd2x4 ? two * four
-                                                    : four * four;
+         : algorithm == ConvAlgorithm::kWinograd4x4 ? four * four
+                                                    : six * six;
 }
 
 /// fp32: sums of `depth` terms add sqrt(depth) roundings of 2^-24, the transforms about 6.
@@ -50,6 +51,7 @@ void check_all(const ConvCase& c, const cpu::Parallel& parallel, bool with_bias 
   for (const auto precision : kPrecisions) {
     for (const auto isa : runnable_isas(precision)) {
       for (const auto algorithm : kAlgorithms) {
+        if (!cpu::can_compute(algorithm, c.desc, precision)) continue;
         const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights(), precision);
         check_conv(*conv, c, data, parallel, tolerance(algorithm, precision, c.desc.in_channels));
       }
@@ -71,6 +73,7 @@ TEST(Winograd, ShapesThatBreakThings) {
       layer("14x14", 64, 64, 14, 14),
       layer("7x7_batch_3", 40, 72, 7, 7, 3),
       layer("many_tiles", 4, 12, 67, 45),
+      layer("whole_tiles", 24, 24, 12, 24),
   };
   for (const ConvCase& c : cases) check_all(c, cpu::serial_parallel());
 }
@@ -129,8 +132,9 @@ TEST(Winograd, AddendMayBeTheOutput) {
   const ConvData data = make_conv_data(c);
   for (const auto precision : kPrecisions)
     for (const auto algorithm : kAlgorithms)
-      check_in_place(c, data, algorithm, precision,
-                     tolerance(algorithm, precision, c.desc.in_channels));
+      if (cpu::can_compute(algorithm, c.desc, precision))
+        check_in_place(c, data, algorithm, precision,
+                       tolerance(algorithm, precision, c.desc.in_channels));
 }
 
 TEST(Winograd, NanReachesTheOutputThroughEveryActivation) {
@@ -146,8 +150,21 @@ TEST(Winograd, NanReachesTheOutputThroughEveryActivation) {
       if (max_pool) data.expected.resize(data.expected.size() / 4);
       for (const auto precision : kPrecisions)
         check_nan(c, data, ConvAlgorithm::kWinograd4x4, precision);
+      check_nan(c, data, ConvAlgorithm::kWinograd6x6, ConvPrecision::kFp32);
     }
   }
+}
+
+/// Its error would be ten times a direct convolution's.
+TEST(Winograd, LargestTilesAreOfFloat32) {
+  const ConvCase c = layer("bf16", 8, 8, 12, 12);
+  EXPECT_TRUE(cpu::can_compute(ConvAlgorithm::kWinograd6x6, c.desc, ConvPrecision::kFp32));
+  EXPECT_FALSE(cpu::can_compute(ConvAlgorithm::kWinograd6x6, c.desc, ConvPrecision::kBf16));
+  const ConvData data = make_conv_data(c);
+  EXPECT_THROW(
+      (void)cpu::make_conv(ConvAlgorithm::kWinograd6x6, cpu::best_conv_isa(ConvPrecision::kBf16),
+                           c.desc, data.layer_weights(), ConvPrecision::kBf16),
+      Error);
 }
 
 TEST(Winograd, RefusesOtherConvolutions) {
