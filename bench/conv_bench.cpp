@@ -51,7 +51,18 @@ constexpr Layer kLayers[] = {
     {"w600k_mbf", 256, 128, 14, 1, 1, 1},
     {"w600k_mbf", 128, 128, 56, 1, 1, 3, true},
     {"w600k_mbf", 256, 256, 28, 2, 1, 3, true},
+    {"w600k_mbf", 256, 256, 14, 1, 1, 3, true},
+    {"scrfd_500m", 16, 16, 320, 1, 1, 3, true},
+    {"scrfd_500m", 16, 16, 320, 1, 1, 1},
+    {"scrfd_500m", 40, 40, 160, 1, 1, 1},
     {"w600k_mbf", 512, 512, 7, 1, 1, 7, true},
+};
+
+/// Depthwise and 1x1 convolutions as one layer.
+constexpr Layer kSeparable[] = {
+    {"scrfd_500m", 16, 16, 320, 1, 1}, {"scrfd_500m", 16, 40, 320, 2, 1},
+    {"scrfd_500m", 40, 40, 160, 1, 1}, {"scrfd_500m", 288, 288, 20, 1, 1},
+    {"w600k_mbf", 128, 128, 56, 1, 1}, {"w600k_mbf", 256, 256, 14, 1, 1},
 };
 
 std::vector<float> random_floats(size_t size) {
@@ -107,21 +118,63 @@ void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm a
   report(state, {2. * double(out) * double(taps), 4. * double(in + out) + own_weights}, threads);
 }
 
+/// A depthwise 3x3 and a 1x1 convolution, as one layer: `in` channels to `out`.
+void run_separable(benchmark::State& state, const Layer& layer, cpu::ConvPrecision precision,
+                   int threads) {
+  Layer first = layer, second = layer;
+  first.out = layer.in;
+  first.depthwise = true;
+  second.kernel = second.stride = 1;
+  second.size = (layer.size - 1) / layer.stride + 1;
+  const cpu::ConvDesc d = describe(first), p = describe(second);
+  const auto own = random_floats(size_t(d.in_channels) * 9);
+  const auto weights = random_floats(size_t(p.out_channels) * p.in_channels);
+  const auto conv = cpu::make_separable(cpu::best_conv_isa(precision), d, {own.data()}, p,
+                                        {weights.data()}, precision);
+  const size_t in = size_t(d.in_height) * d.in_width * d.in_channels;
+  const size_t out = size_t(p.out_height) * p.out_width * p.out_channels;
+  const auto input = random_floats(in);
+  std::vector<float> output(out);
+  const auto scratch = cpu::aligned_zeros(conv->scratch_bytes(threads) / sizeof(float));
+  const auto parallel = cpu::openmp_parallel(threads);
+  for (auto _ : state) conv->run(input.data(), nullptr, output.data(), 1, scratch.get(), parallel);
+  const double middle = double(p.in_height) * p.in_width * p.in_channels;
+  report(state,
+         {2. * (middle * 9 + double(out) * p.in_channels),
+          4. * double(in + out) + static_cast<double>(conv->weight_bytes())},
+         threads);
+}
+
+std::string name_of(const Layer& layer, const std::string& kernel, cpu::ConvPrecision precision,
+                    int threads) {
+  return std::string(layer.network) + "/" + std::to_string(layer.in) + "->" +
+         std::to_string(layer.out) + "@" + std::to_string(layer.size) + "/k" +
+         std::to_string(layer.kernel) + "s" + std::to_string(layer.stride) + "/b" +
+         std::to_string(layer.batch) + "/" + kernel +
+         (precision == cpu::ConvPrecision::kBf16 ? "_bf16" : "") +
+         "/threads:" + std::to_string(threads);
+}
+
+template <typename F>
+void register_benchmark(const std::string& name, const F& run) {
+  benchmark::RegisterBenchmark(name.c_str(), run)
+      ->UseRealTime()
+      ->Unit(benchmark::kMicrosecond)
+      ->MeasureProcessCPUTime();
+}
+
 void register_layer(const Layer& layer, cpu::ConvPrecision precision, int threads) {
-  const char* suffix = precision == cpu::ConvPrecision::kBf16 ? "_bf16" : "";
   for (const auto algorithm : cpu::conv_algorithms(describe(layer), precision)) {
-    const std::string name = std::string(layer.network) + "/" + std::to_string(layer.in) + "->" +
-                             std::to_string(layer.out) + "@" + std::to_string(layer.size) + "/k" +
-                             std::to_string(layer.kernel) + "s" + std::to_string(layer.stride) +
-                             "/b" + std::to_string(layer.batch) + "/" + cpu::to_string(algorithm) +
-                             suffix + "/threads:" + std::to_string(threads);
-    benchmark::RegisterBenchmark(
-        name.c_str(),
-        [=](benchmark::State& state) { run_layer(state, layer, algorithm, precision, threads); })
-        ->UseRealTime()
-        ->Unit(benchmark::kMicrosecond)
-        ->MeasureProcessCPUTime();
+    register_benchmark(
+        name_of(layer, cpu::to_string(algorithm), precision, threads),
+        [=](benchmark::State& state) { run_layer(state, layer, algorithm, precision, threads); });
   }
+}
+
+void register_separable(const Layer& layer, cpu::ConvPrecision precision, int threads) {
+  register_benchmark(
+      name_of(layer, "depthwise_direct", precision, threads),
+      [=](benchmark::State& state) { run_separable(state, layer, precision, threads); });
 }
 
 }  // namespace
@@ -135,6 +188,10 @@ int main(int argc, char** argv) {
     for (const auto& layer : face::bench::kLayers) {
       face::bench::register_layer(layer, ConvPrecision::kFp32, threads);
       if (bf16) face::bench::register_layer(layer, ConvPrecision::kBf16, threads);
+    }
+    for (const auto& layer : face::bench::kSeparable) {
+      face::bench::register_separable(layer, ConvPrecision::kFp32, threads);
+      if (bf16) face::bench::register_separable(layer, ConvPrecision::kBf16, threads);
     }
   }
   benchmark::Initialize(&argc, argv);

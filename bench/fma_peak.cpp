@@ -9,9 +9,10 @@
 
 namespace face::bench {
 
-double fma_peak_gflops(int threads) {
+double fma_peak_gflops(int threads, cpu::ConvPrecision precision) {
   constexpr int kIterations = 1'000'000;
-  const cpu::ConvKernels& kernels = cpu::conv_kernels(cpu::best_conv_isa());
+  const int products = precision == cpu::ConvPrecision::kBf16 ? 2 : 1;  // of a lane
+  const cpu::ConvKernels& kernels = cpu::conv_kernels(cpu::best_conv_isa(precision), precision);
   const cpu::Parallel parallel = cpu::openmp_parallel(threads);
   double best = 0;
   for (int run = 0; run < 10; ++run) {
@@ -21,7 +22,8 @@ double fma_peak_gflops(int threads) {
       static_cast<void>(sink);
     });
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    const double flop = 2.0 * cpu::kFmaChains * kernels.lanes.width * kIterations * threads;
+    const double flop =
+        2.0 * products * cpu::kFmaChains * kernels.lanes.width * kIterations * threads;
     best = std::max(best, flop / time.count() / 1e9);
   }
   return best;

@@ -16,6 +16,7 @@ median of each round's ratio: noise that lasts longer than a round hits all alik
 installed are named on stderr and left out. See bench/README.md.
 """
 import argparse
+import json
 import re
 import statistics
 import subprocess
@@ -45,6 +46,32 @@ class Network:
         self.input = generator.uniform(-1, 1, shape).astype(np.float32)
         self.input_path = str(Path(self.folder) / "input.npy")
         np.save(self.input_path, self.input)
+
+
+class Peak:
+    """How long the network's multiplications would take if the cores did nothing else, at the speed
+    of this moment: clocks change. As a contender, so that each round has its own."""
+
+    TITLE = "arithmetic's limit"
+
+    def __init__(self, network, args):
+        size = ["--size", str(network.input.shape[2])] if network.role == "detector" else []
+        done = subprocess.run([f"{args.bin}/weights_tool", "inspect", network.onnx, *size],
+                              capture_output=True, text=True, check=True)
+        macs = float(re.search(r"total: .*?([\d.]+) GMAC", done.stdout)[1])
+        self.gflop = 2 * macs * args.batch
+        self.command = [f"{args.bin}/machine_limits", "--arithmetic", "--threads", str(args.threads)]
+        self.unit = "fp32_gflops" if args.precision == "fp32" else "bf16_gflops"
+        self.first = []
+
+    def slice(self, seconds):
+        del seconds
+        done = subprocess.run(self.command, capture_output=True, text=True, check=True)
+        limits = json.loads(done.stdout)
+        return 1e3 * self.gflop / limits.get(self.unit, limits["fp32_gflops"])
+
+    def close(self):
+        pass
 
 
 class Ours:
@@ -90,6 +117,7 @@ def make_network_contenders(network, args):
     found = {}
     if args.bin:
         found["ours"] = Ours(network, args.threads, f"{args.bin}/face_exec", args.precision)
+        found[Peak.TITLE] = Peak(network, args)
     for title, (runtime, last, is_fp32) in runtimes.RUNTIMES.items():
         if args.precision == "fp32" and not is_fp32:
             continue
@@ -112,8 +140,16 @@ def measure_network(text, args, folder):
     network = Network(text, args.batch, folder)
     found = make_network_contenders(network, args)
     wanted = found["onnxruntime"].first if "onnxruntime" in found else None
-    errors = {} if wanted is None else {t: deviation(c.first, wanted) for t, c in found.items()}
-    return {"name": network.name, "times": measure(found, args), "deviation": errors}
+    errors = {} if wanted is None else {t: deviation(c.first, wanted) for t, c in found.items()
+                                        if t != Peak.TITLE}
+    row = {"name": network.name, "deviation": errors}
+    if Peak.TITLE in found:
+        row["gflop"] = found[Peak.TITLE].gflop
+    row["times"] = measure(found, args)
+    limit = row["times"].pop(Peak.TITLE, None)
+    if limit is not None:
+        row["limit"] = limit
+    return row
 
 
 def network_cells(row, columns):
@@ -130,6 +166,19 @@ def network_cells(row, columns):
     return cells + [f"{least:.2f}× {best}"]
 
 
+def rate_cells(row, columns):
+    """GFLOP/s, as a direct convolution counts them, and the share of what the arithmetic allows."""
+    cells = [row["name"]]
+    for title in columns:
+        times = row["times"].get(title)
+        if times is None or "limit" not in row:
+            cells.append("–")
+            continue
+        share = statistics.median(limit / time for limit, time in zip(row["limit"], times))
+        cells.append(f"{1e3 * row['gflop'] / statistics.median(times):.0f} ({share:.0%})")
+    return cells
+
+
 def print_networks(rows, args):
     columns = ["ours", *runtimes.RUNTIMES]
     columns = [c for c in columns if any(c in row["times"] for row in rows)]
@@ -137,6 +186,10 @@ def print_networks(rows, args):
           "how many times faster ours was.\n")
     print(common.markdown(["network", *columns, "best peer"],
                           [network_cells(row, columns) for row in rows]))
+    if any("limit" in row for row in rows):
+        print("\nGFLOP/s, as direct convolutions would count them, and the share of what the cores' "
+              "multiply-adds alone would reach; Winograd multiplies less and can pass 100%.\n")
+        print(common.markdown(["network", *columns], [rate_cells(row, columns) for row in rows]))
     print("\nWhat they compute: worst relative L2 of an output against onnxruntime's. Above "
           f"{ALIKE:g} an engine did something else, and its time means nothing.\n")
     print(common.markdown(["network", *columns],
