@@ -16,7 +16,17 @@ struct Device {
   int multiprocessors = 0;
   int max_shared = 0;  // bytes a block may ask for
   int driver = 0, runtime = 0;
-  [[nodiscard]] bool tensor_cores() const { return major * 10 + minor >= 75; }
+  [[nodiscard]] bool tensor_cores() const { return capability() >= 75; }
+  /// Multiplies pairs of halves at twice the rate of floats and has no tensor_cores(). Not so
+  /// sm_61, with one in 64. Source: CUDA C++ Programming Guide, "Throughput of native arithmetic
+  /// instructions".
+  [[nodiscard]] bool half2_products() const {
+    const int c = capability();
+    return c == 60 || c == 62 || c == 70 || c == 72;
+  }
+
+ private:
+  [[nodiscard]] int capability() const { return major * 10 + minor; }
 };
 
 /// GPU `index`, which becomes the calling thread's. Errors: kDevice.

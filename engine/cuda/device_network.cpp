@@ -96,8 +96,10 @@ class DeviceNetwork::Builder {
       return add_bytes(packed.data(), packed.size() * sizeof(uint16_t));
     }
     step.path = Path::kSimt;
-    std::vector<float> packed(conv_simt_weight_count(p));
-    pack_conv_simt(p, weights.data(), packed.data());
+    if (o_.type_ == ElementType::kHalf && o_.device_.half2_products() && p.groups == 1)
+      step.products = Products::kHalf2;
+    std::vector<float> packed(conv_simt_weight_count(p, step.products));
+    pack_conv_simt(p, step.products, weights.data(), packed.data());
     if (o_.type_ == ElementType::kFloat) return add_bytes(packed.data(), packed.size() * 4);
     check_range(op, weights);
     std::vector<uint16_t> halves(packed.size());
@@ -291,7 +293,7 @@ void DeviceNetwork::enqueue_own(size_t index, OpParams p, cudaStream_t stream) c
       launched(conv_mma(p, step.plan, device_.max_shared, stream));
       break;
     case Path::kSimt:
-      launched(conv_simt(p, type_, stream));
+      launched(conv_simt(p, type_, step.products, stream));
       break;
     case Path::kDepthwise:
       launched(conv_depthwise(p, type_, stream));
@@ -360,7 +362,7 @@ const char* DeviceNetwork::own_implementation(size_t op) const {
     case Path::kMma:
       return "conv_mma";
     case Path::kSimt:
-      return "conv_simt";
+      return steps_[op].products == Products::kHalf2 ? "conv_simt_half2" : "conv_simt";
     case Path::kDepthwise:
       return "conv_depthwise";
     case Path::kMaxPool:

@@ -63,7 +63,8 @@ class DeviceNetwork {
   struct Step {
     OpParams params;  // batch and splits are filled in by enqueue_op()
     Path path = Path::kPointwise;
-    ConvMmaPlan plan;
+    ConvMmaPlan plan;                      // kMma
+    Products products = Products::kFloat;  // kSimt
   };
   class Builder;
 

@@ -11,6 +11,7 @@ namespace face::cuda {
 namespace {
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
+int lanes_of(Products products) { return products == Products::kHalf2 ? 2 : 1; }
 
 ConvTile make_tile(const OpParams& p, int width, int height, int images) {
   ConvTile t;
@@ -85,20 +86,25 @@ void pack_conv_mma(const OpParams& p, const ConvMmaPlan& plan, const float* weig
           }
 }
 
-// Shape: (groups, kernel_h * kernel_w * in_c / groups, out_c / groups rounded up to 32).
-size_t conv_simt_weight_count(const OpParams& p) {
-  const size_t depth = size_t(p.kernel_h) * p.kernel_w * (p.in_c / p.groups);
-  return p.groups * depth * (ceil_div(p.out_c / p.groups, 32) * 32);
+// Shape: (groups, kernel_h * kernel_w, in_c / groups / lanes, out_c / groups rounded up to 32,
+// lanes) with two lanes for pairs of halves, else one.
+size_t conv_simt_weight_count(const OpParams& p, Products products) {
+  const int lanes = lanes_of(products), units = ceil_div(p.in_c / p.groups, lanes);
+  const int columns = ceil_div(p.out_c / p.groups, 32) * 32;
+  return size_t(p.groups) * p.kernel_h * p.kernel_w * units * columns * lanes;
 }
 
-void pack_conv_simt(const OpParams& p, const float* weights, float* packed) {
+void pack_conv_simt(const OpParams& p, Products products, const float* weights, float* packed) {
   const int in = p.in_c / p.groups, out = p.out_c / p.groups, taps = p.kernel_h * p.kernel_w;
-  const int columns = ceil_div(out, 32) * 32;
+  const int columns = ceil_div(out, 32) * 32, lanes = lanes_of(products);
   for (int g = 0; g < p.groups; ++g)
     for (int tap = 0; tap < taps; ++tap)
-      for (int i = 0; i < in; ++i)
+      for (int first = 0; first < in; first += lanes)
         for (int o = 0; o < columns; ++o)
-          *packed++ = o < out ? weights[(size_t(g * out + o) * in + i) * taps + tap] : 0.f;
+          for (int i = first; i < first + lanes; ++i) {
+            const bool real = o < out && i < in;
+            *packed++ = real ? weights[(size_t(g * out + o) * in + i) * taps + tap] : 0.f;
+          }
 }
 
 }  // namespace face::cuda

@@ -2,9 +2,9 @@
 // kernels/cuda/ops.h - the operations of a network on the device: parameters and launchers.
 //
 // Tensors are NHWC of T (float or __half), channels padded to a multiple of 8 with zeros, which
-// every operation keeps zero. Sums are float32. Launchers are asynchronous on `stream`, allocate
-// nothing and may be captured; what they return is cudaSuccess or why the launch was refused.
-// Pointers are 16-byte aligned device memory.
+// every operation keeps zero. Sums are float32 (but see Products). Launchers are asynchronous on
+// `stream`, allocate nothing and may be captured; what they return is cudaSuccess or why the launch
+// was refused. Pointers are 16-byte aligned device memory.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@
 namespace face::cuda {
 
 /// Raised with every change to a convolution's speed: timings kept on disk depend on it.
-constexpr int kConvRevision = 1;
+constexpr int kConvRevision = 2;
 
 enum class ElementType { kFloat, kHalf };
 constexpr int kChannelPad = 8;
@@ -74,10 +74,26 @@ void pack_conv_mma(const OpParams& p, const ConvMmaPlan& plan, const float* weig
 
 // ---- convolution without tensor cores: any groups, float or half ----
 
-[[nodiscard]] size_t conv_simt_weight_count(const OpParams& p);
+/// What conv_simt multiplies in.
+enum class Products {
+  kFloat,
+  /// Pairs of halves, along the input channels. Per lane kHalf2Chunk products are fused-multiply-
+  /// added in halves, then the chunk goes into the float32 sum. Each product is rounded kHalf2Chunk
+  /// times at most, by 2^-11 of what the chunk is then or by 2^-25, so that a sum is off by at most
+  ///   ((1 + 2^-11)^8 - 1) * sum of |products| + 2^-25 * number of products,
+  /// for products of random signs by about 2.07e-4 * sqrt((8 + 1) / 2) = 4.4e-4 of its size
+  /// (2.07e-4: a rounding to half, on average). A chunk beyond 65504 makes the result NaN, whatever
+  /// activation follows, even if others would have brought the sum back into the range of halves.
+  kHalf2,
+};
+constexpr int kHalf2Chunk = 8;
+
+[[nodiscard]] size_t conv_simt_weight_count(const OpParams& p, Products products);
 /// Packs (out_c, in_c / groups, kernel_h, kernel_w); elements of T are made by the caller.
-void pack_conv_simt(const OpParams& p, const float* weights, float* packed);
-[[nodiscard]] cudaError_t conv_simt(const OpParams& p, ElementType type, cudaStream_t stream);
+void pack_conv_simt(const OpParams& p, Products products, const float* weights, float* packed);
+/// REQUIRES: for kHalf2 halves and groups 1; cudaErrorInvalidValue else.
+[[nodiscard]] cudaError_t conv_simt(const OpParams& p, ElementType type, Products products,
+                                    cudaStream_t stream);
 
 /// groups == in_c == out_c. Weights: (kernel_h, kernel_w, padded(out_c)) float32.
 [[nodiscard]] cudaError_t conv_depthwise(const OpParams& p, ElementType type, cudaStream_t stream);

@@ -8,6 +8,7 @@
 
 #include "engine/cpu/cpu_pipeline.h"
 #include "engine/cuda/cuda_backend.h"
+#include "engine/cuda/device.h"
 #include "tests/cuda/every_op.h"
 #include "tests/cuda/on_device.h"
 #include "tests/cuda/reference_backend.h"
@@ -55,9 +56,29 @@ TEST_F(CudaEngine, NetworksAgreeWithTheInterpreterOnEveryKindOfDevice) {
       }
       const auto layers = executable->profile(input.data(), 2);
       ASSERT_EQ(layers.size(), net.network.ops.size());
-      EXPECT_THAT(layers[0].implementation,
-                  AnyOf(generation.tensor_cores() ? "conv_mma" : "conv_simt", StartsWith("cudnn")));
+      const char* own = generation.tensor_cores() ? "conv_mma"
+                        : half                    ? "conv_simt_half2"
+                                                  : "conv_simt";
+      EXPECT_THAT(layers[0].implementation, AnyOf(own, StartsWith("cudnn")));
     }
+}
+
+TEST(CudaDevice, MultipliesPairsOfHalvesWhereThatIsTwiceAsFastAndNoTensorCoresAre) {
+  for (const auto& [major, minor, half2] :
+       std::initializer_list<std::tuple<int, int, bool>>{{5, 3, false},
+                                                         {6, 0, true},
+                                                         {6, 1, false},
+                                                         {6, 2, true},
+                                                         {7, 0, true},
+                                                         {7, 2, true},
+                                                         {7, 5, false},
+                                                         {8, 0, false},
+                                                         {9, 0, false},
+                                                         {12, 0, false}}) {
+    cuda::Device device;
+    device.major = major, device.minor = minor;
+    EXPECT_EQ(device.half2_products(), half2) << major << minor;
+  }
 }
 
 TEST_F(CudaEngine, BothConvolutionPathsAgreeWithTheInterpreter) {

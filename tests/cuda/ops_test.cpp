@@ -6,125 +6,16 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <random>
 
 #include "kernels/cuda/conv_tile.h"
 #include "kernels/math/half.h"
+#include "tests/cuda/conv_problem.h"
 #include "tests/cuda/on_device.h"
 
 namespace face::cuda {
 namespace {
 
-struct ConvCase {
-  const char* name;
-  int batch, size_h, size_w, in, out, kernel, stride, groups = 1;
-  bool border = false;
-  int addend = 0;  // 1: as large as the output, 2: half as large
-  Act activation = Act::kNone;
-  int splits = 1;
-};
-
-enum class Path { kMma, kSimt, kDepthwise };
-
-/// A convolution with random values, its operands on the device and what it must answer.
-class Problem {
- public:
-  Problem(const ConvCase& c, ElementType type) : half_(type == ElementType::kHalf) {
-    p.batch = c.batch;
-    p.in_h = c.size_h, p.in_w = c.size_w, p.in_c = c.in, p.out_c = c.out;
-    p.kernel_h = p.kernel_w = c.kernel;
-    p.stride_h = p.stride_w = c.stride;
-    p.pad_top = p.pad_left = p.pad_bottom = p.pad_right = c.kernel / 2;
-    p.out_h = (c.size_h + 2 * p.pad_top - c.kernel) / c.stride + 1;
-    p.out_w = (c.size_w + 2 * p.pad_left - c.kernel) / c.stride + 1;
-    p.groups = c.groups;
-    p.border_bias = c.border;
-    p.addend_upsampled = c.addend == 2;
-    p.activation = c.activation;
-    p.clip_low = -0.25f, p.clip_high = 0.5f;
-    p.splits = c.splits;
-    input = activations(c.batch * c.size_h * c.size_w, c.in);
-    const int fan_in = c.in / c.groups * c.kernel * c.kernel;
-    weights = random(size_t(c.out) * fan_in, 1.f / std::sqrt(float(fan_in)));
-    bias = padded_rows(c.border ? 9 : 1, c.out);
-    slopes = padded_rows(1, c.out);
-    const int shrink = c.addend == 2 ? 2 : 1;
-    if (c.addend != 0)
-      addend = activations(c.batch * (p.out_h / shrink) * (p.out_w / shrink), c.out);
-  }
-
-  /// Sum of products, bias, addend and activation, in double.
-  [[nodiscard]] double want(int n, int y, int x, int o) const {
-    const int in = p.in_c / p.groups, out = p.out_c / p.groups, first = o / out * in;
-    double sum = 0;
-    for (int ky = 0; ky < p.kernel_h; ++ky)
-      for (int kx = 0; kx < p.kernel_w; ++kx) {
-        const int iy = y * p.stride_h - p.pad_top + ky, ix = x * p.stride_w - p.pad_left + kx;
-        if (iy < 0 || ix < 0 || iy >= p.in_h || ix >= p.in_w) continue;
-        for (int i = 0; i < in; ++i)
-          sum +=
-              double(
-                  input[((size_t(n) * p.in_h + iy) * p.in_w + ix) * padded(p.in_c) + first + i]) *
-              weights[((size_t(o) * in + i) * p.kernel_h + ky) * p.kernel_w + kx];
-      }
-    return end(sum, n, y, x, o);
-  }
-
-  [[nodiscard]] double end(double sum, int n, int y, int x, int o) const {
-    const auto side = [](int at, int stride, int pad, int kernel, int size) {
-      return at * stride - pad < 0 ? 0 : at * stride - pad + kernel > size ? 2 : 1;
-    };
-    const int row = p.border_bias ? 3 * side(y, p.stride_h, p.pad_top, p.kernel_h, p.in_h) +
-                                        side(x, p.stride_w, p.pad_left, p.kernel_w, p.in_w)
-                                  : 0;
-    sum += bias[row * padded(p.out_c) + o];
-    const int s = p.addend_upsampled ? 2 : 1;
-    if (!addend.empty())
-      sum +=
-          addend[((size_t(n) * (p.out_h / s) + y / s) * (p.out_w / s) + x / s) * padded(p.out_c) +
-                 o];
-    switch (p.activation) {
-      case Act::kRelu:
-        return std::max(sum, 0.);
-      case Act::kPrelu:
-        return sum < 0 ? sum * slopes[o] : sum;
-      case Act::kClip:
-        return std::min(std::max(sum, -0.25), 0.5);
-      case Act::kSigmoid:
-        return 1 / (1 + std::exp(-sum));
-      case Act::kNone:
-        break;
-    }
-    return sum;
-  }
-
-  std::vector<float> random(size_t count, float scale) {
-    std::uniform_real_distribution<float> uniform(-scale, scale);
-    std::vector<float> values(count);
-    for (float& v : values) v = rounded(uniform(generator_));
-    return values;
-  }
-  std::vector<float> activations(int pixels, int channels) {
-    return zero_padding(random(size_t(pixels) * padded(channels), 1.f), channels);
-  }
-  std::vector<float> padded_rows(int rows, int channels) {
-    return zero_padding(random(size_t(rows) * padded(channels), 1.f), channels);
-  }
-
-  OpParams p;
-  std::vector<float> input, weights, bias, slopes, addend;
-
- private:
-  float rounded(float v) const { return half_ ? float_from_half(half_from_float(v)) : v; }
-  static std::vector<float> zero_padding(std::vector<float> values, int channels) {
-    for (size_t i = 0; i < values.size(); ++i)
-      if (static_cast<int>(i % padded(channels)) >= channels) values[i] = 0.f;
-    return values;
-  }
-
-  bool half_;
-  std::mt19937 generator_{1234};
-};
+enum class Path { kMma, kSimt, kHalf2, kDepthwise };
 
 class Ops : public OnDevice {
  protected:
@@ -185,10 +76,9 @@ class Ops : public OnDevice {
       p.weights = device(packed);
       ASSERT_EQ(conv_mma(p, plan, 64 << 10, nullptr), cudaSuccess);
     } else if (path == Path::kSimt) {
-      std::vector<float> packed(conv_simt_weight_count(p));
-      pack_conv_simt(p, problem.weights.data(), packed.data());
-      p.weights = elements(packed, type);
-      ASSERT_EQ(conv_simt(p, type, nullptr), cudaSuccess);
+      run_simt(problem, type, Products::kFloat);
+    } else if (path == Path::kHalf2) {
+      run_simt(problem, type, Products::kHalf2);
     } else {
       const int taps = p.kernel_h * p.kernel_w;
       std::vector<float> packed(size_t(taps) * padded(p.out_c));
@@ -202,7 +92,48 @@ class Ops : public OnDevice {
       ASSERT_EQ(finish_split(p, type, nullptr), cudaSuccess);
     }
     ASSERT_EQ(fault(), "no error");
+    if (path == Path::kHalf2) return expect_half2_results(problem);
     expect_results(p, type, [&](int n, int y, int x, int o) { return problem.want(n, y, x, o); });
+  }
+
+  void run_simt(Problem& problem, ElementType type, Products products) {
+    OpParams& p = problem.p;
+    std::vector<float> packed(conv_simt_weight_count(p, products));
+    pack_conv_simt(p, products, problem.weights.data(), packed.data());
+    p.weights = elements(packed, type);
+    ASSERT_EQ(conv_simt(p, type, products, nullptr), cudaSuccess);
+  }
+
+  /// Each result within the bound of Products::kHalf2 and one fp16 rounding, and all together
+  /// within what random signs give, 2.07e-4 * sqrt((8 + 1) / 2 + 1) = 4.9e-4; less, since bias and
+  /// addend are exact.
+  void expect_half2_results(const Problem& problem) {
+    const OpParams& p = problem.p;
+    const double by_products = std::pow(1 + 1. / 2048, kHalf2Chunk) - 1;
+    double error = 0, norm = 0;
+    int shown = 0;
+    size_t i = 0;
+    for (int n = 0; n < p.batch; ++n)
+      for (int y = 0; y < p.out_h; ++y)
+        for (int x = 0; x < p.out_w; ++x)
+          for (int c = 0; c < padded(p.out_c); ++c, ++i) {
+            const double found = at(p, ElementType::kHalf, i);
+            double wanted = 0, bound = 0;
+            if (c < p.out_c) {
+              problem.for_products(n, y, x, c, [&](double product) {
+                bound += by_products * std::abs(product) + 0x1p-25;
+              });
+              wanted = problem.want(n, y, x, c);
+              bound += (std::abs(wanted) + bound) / 2048 + 4e-6;
+            }
+            if (!(std::abs(found - wanted) <= bound) && ++shown < 5)
+              ADD_FAILURE() << "n " << n << " y " << y << " x " << x << " channel " << c << ": "
+                            << found << ", want " << wanted << " to " << bound;
+            error += (found - wanted) * (found - wanted);
+            norm += wanted * wanted;
+          }
+    RecordProperty("relative_l2", std::to_string(std::sqrt(error / norm)));
+    EXPECT_LE(std::sqrt(error / norm), 5e-4);
   }
 };
 
@@ -237,8 +168,44 @@ TEST_P(Dense, SimtHalf) {
   set_order(Order::kReverse);
   check_conv(GetParam(), Path::kSimt, ElementType::kHalf);
 }
+TEST_P(Dense, SimtHalf2) { check_conv(GetParam(), Path::kHalf2, ElementType::kHalf); }
+TEST_P(Dense, SimtHalf2InShuffledOrder) {
+  set_order(Order::kRandom, 6);
+  check_conv(GetParam(), Path::kHalf2, ElementType::kHalf);
+}
 INSTANTIATE_TEST_SUITE_P(Table, Dense, testing::ValuesIn(kDense),
                          [](const auto& info) { return std::string(info.param.name); });
+
+/// 64 channels: the other 48 take back, in chunks that fit, what the first chunk adds in two lanes.
+TEST_F(Ops, AChunkOfHalvesThatOverflowsGivesNanWhateverFollows) {
+  for (const Act activation : {Act::kNone, Act::kRelu, Act::kPrelu, Act::kClip, Act::kSigmoid})
+    for (const float sign : {1.f, -1.f})
+      for (const bool overflows : {false, true}) {
+        Problem problem({"chunks", 1, 1, 1, 64, 8, 1, 1, 1, false, 0, activation},
+                        ElementType::kHalf);
+        const float value = overflows ? 9216.f : 7680.f;  // 8 in a lane: 73728, 61440
+        for (int i = 0; i < 64; ++i) problem.input[i] = sign * (i < 16 ? value : -value / 3);
+        for (float& w : problem.weights) w = 1.f;
+        upload(problem, ElementType::kHalf);
+        run_simt(problem, ElementType::kHalf, Products::kHalf2);
+        ASSERT_EQ(fault(), "no error");
+        for (int c = 0; c < 8; ++c) {
+          const float found = at(problem.p, ElementType::kHalf, c);
+          if (overflows) {
+            EXPECT_TRUE(std::isnan(found)) << found;
+          } else {
+            EXPECT_NEAR(found, problem.want(0, 0, 0, c), 1. / 1024) << c;
+          }
+        }
+      }
+}
+
+TEST_F(Ops, PairsOfHalvesAreRefusedWhereThereAreNone) {
+  OpParams p = Problem({"groups", 1, 2, 2, 8, 8, 1, 1, 2}, ElementType::kHalf).p;
+  EXPECT_EQ(conv_simt(p, ElementType::kHalf, Products::kHalf2, nullptr), cudaErrorInvalidValue);
+  p.groups = 1;
+  EXPECT_EQ(conv_simt(p, ElementType::kFloat, Products::kHalf2, nullptr), cudaErrorInvalidValue);
+}
 
 TEST_F(Ops, GroupsWithoutTensorCores) {
   for (const ConvCase& c :

@@ -84,6 +84,12 @@ __global__ void sum_kernel(const int* x, int* out) {
   }
 }
 
+__global__ void pairs_kernel(const __half2* a, const __half2* b, const __half2* c, __half2* d,
+                             int count) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < count) d[i] = __hfma2(a[i], b[i], c[i]);
+}
+
 __global__ void convert_kernel(const float* x, __half* halves, const __half* y, float* numbers,
                                int count) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
@@ -115,6 +121,12 @@ cudaError_t reverse_in_shared(const float* from, float* to, int count) {
 
 cudaError_t sum_and_vote(const int* x, int* out) {
   return launch(sum_kernel, 1, 128, 0, nullptr, x, out);
+}
+
+cudaError_t multiply_add_pairs(const __half2* a, const __half2* b, const __half2* c, __half2* d,
+                               int count) {
+  return launch(pairs_kernel, static_cast<unsigned>((count + 255) / 256), 256, 0, nullptr, a, b, c,
+                d, count);
 }
 
 cudaError_t convert(const float* x, __half* halves, const __half* y, float* numbers, int count) {

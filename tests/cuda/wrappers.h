@@ -25,6 +25,10 @@ namespace face::cuda {
 /// The sum of x (128) by shuffles, and votes: out[0] the sum, out[1] the ballot of multiples of 3.
 [[nodiscard]] cudaError_t sum_and_vote(const int* x, int* out);
 
+/// d = a * b + c of `count` pairs of halves, by __hfma2.
+[[nodiscard]] cudaError_t multiply_add_pairs(const __half2* a, const __half2* b, const __half2* c,
+                                             __half2* d, int count);
+
 /// `count` numbers to halves, and `count` halves to numbers.
 [[nodiscard]] cudaError_t convert(const float* x, __half* halves, const __half* y, float* numbers,
                                   int count);

@@ -107,6 +107,70 @@ TEST_F(Wrappers, ShufflesAndVotes) {
   EXPECT_EQ(static_cast<uint32_t>(out[1]), 0x49249249u);
 }
 
+/// Whether half `h` is the one nearest to `exact`, of two equally near the even one.
+bool is_rounded(uint16_t h, long double exact) {
+  const long double found = float_from_half(h);
+  if (std::isnan(exact)) return std::isnan(found);
+  if (std::abs(exact) >= 65520) return found == std::copysign(INFINITY, exact);
+  if (found == 0) return std::abs(exact) <= 0x1p-25L;
+  if (!(std::abs(found) <= kHalfMax)) return false;
+  const long double off = std::abs(found - exact);
+  for (const int step : {-1, 1}) {
+    const long double next = float_from_half(static_cast<uint16_t>(h + step));
+    const long double other = std::abs(next - exact);  // of 65504: of infinity, see above
+    if (other < off || (other == off && h % 2 == 1)) return false;
+  }
+  return true;
+}
+
+TEST_F(Wrappers, PairsOfHalvesAreMultipliedAndAddedWithOneRounding) {
+  struct Row {
+    float a, b, c;
+  };
+  std::vector<float> a, b, c;
+  for (const Row& row : std::initializer_list<Row>{
+           {1 + 1.f / 1024, 1 - 1.f / 1024, -1},    // -2^-20: a rounded product gives 0
+           {1 + 1.f / 1024, 1 + 1.f / 1024, -1},    // 2^-9 + 2^-20
+           {1 + 1.f / 32, 1 + 1.f / 64, 0x1p-24f},  // 2^-11 past a half: a tie but for c
+           {1 + 1.f / 32, 1 + 1.f / 64, -0x1p-24f},
+           {1 + 1.f / 32, 1 + 1.f / 64, 0},  // the tie
+           {0x1p-12f, 0x1p-13f, 0},          // half the smallest: to even, 0
+           {0x1p-12f, 0x1.8p-13f, 0},        // 0.75 of it
+           {0x1p-24f, 0x1p-24f, 1},          // nothing is left of the product
+           {0x1p-24f, 0x1p-24f, 65504},
+           {256, 255, 224},  // 65504: the largest
+           {256, 255, 239},
+           {256, 255, 240},
+           {256, 256, 0},
+           {-256, 256, 0},
+           {60000, 60000, -60000},
+           {INFINITY, 0, 1},
+           {INFINITY, -2, 1},
+           {INFINITY, 1, -INFINITY},
+           {NAN, 0, 0}}) {
+    a.push_back(row.a), b.push_back(row.b), c.push_back(row.c);
+  }
+  std::mt19937 generator(9);
+  std::uniform_int_distribution<int> bits(0, 0xffff);
+  while (a.size() % 2 == 1 || a.size() < 1 << 16)
+    for (auto* values : {&a, &b, &c}) values->push_back(float_from_half(uint16_t(bits(generator))));
+  const auto pairs = [&](const std::vector<float>& values) {
+    return reinterpret_cast<const __half2*>(halves(values));
+  };
+  uint16_t* d = poisoned<uint16_t>(a.size());
+  ASSERT_EQ(multiply_add_pairs(pairs(a), pairs(b), pairs(c), reinterpret_cast<__half2*>(d),
+                               static_cast<int>(a.size() / 2)),
+            cudaSuccess);
+  ASSERT_EQ(fault(), "no error");
+  for (size_t i = 0; i < a.size(); ++i) {
+    const auto half = [](float v) { return double(float_from_half(half_from_float(v))); };
+    // Exact in long double: 64 bits from 2^-48 on reach 2^16; what is larger is infinite.
+    const long double exact = static_cast<long double>(half(a[i])) * half(b[i]) + half(c[i]);
+    EXPECT_TRUE(is_rounded(d[i], exact))
+        << a[i] << " * " << b[i] << " + " << c[i] << ": " << float_from_half(d[i]);
+  }
+}
+
 TEST_F(Wrappers, HalvesAreRoundedAsOnTheHost) {
   constexpr int kCount = 1 << 16;
   std::mt19937 generator(8);
