@@ -2,15 +2,19 @@
 # SPDX-License-Identifier: MIT
 # scripts/check_binary.sh - the worker with the CUDA engine, built by nvcc, on a machine without GPU:
 # asks for nothing of NVIDIA's, falls back to the CPU, says what is missing; the GPU's tests skip,
-# and fail under FACE_REQUIRE_CUDA=1. A GPU that is there is hidden. Needs nvcc and curl.
+# and fail under FACE_REQUIRE_CUDA=1. A GPU that is there is hidden. Needs nvcc and curl. What was
+# checked is the bin folder's face-worker.
 #
-# Usage: scripts/check_binary.sh [ARCHITECTURES]   as for CMake; default: 80, with its PTX; "release":
-#                                                  all of a release
-# Environment: FACE_BUILD_DIR (build-cuda), MAX_MB (60) for the worker's size.
+# Usage: scripts/check_binary.sh [ARCHITECTURES]   as for CMake; default: 80, with its PTX
+#        scripts/check_binary.sh release           all of the release "cuda13"
+#        scripts/check_binary.sh release11         "cuda11": made by CUDA 11.8 (get_cuda11.sh)
+# Environment: FACE_BUILD_DIR (build-cuda; build-cuda11), MAX_MB (60) for the worker's size.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$PWD/build-cuda}
-export FACE_CMAKE_ARGS="-DFACE_CUDA=ON -DFACE_CUDA_ARCHITECTURES=${1:-80} -DFACE_WERROR=ON ${FACE_CMAKE_ARGS:-}"
+architectures=${1:-80}
+folder=build-cuda
+[ "$architectures" != release11 ] || folder=build-cuda11
+export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$PWD/$folder}
 # shellcheck source=scripts/common.sh
 source scripts/common.sh
 export CUDA_VISIBLE_DEVICES=''
@@ -24,13 +28,23 @@ cleanup() {
 trap cleanup EXIT
 ok() { printf 'ok  %s\n' "$*"; }
 
-find_nvcc >/dev/null || fail "no nvcc: install the CUDA toolkit or set NVCC"
+cuda=(-DFACE_CUDA=ON -DFACE_WERROR=ON)
+if [ "$architectures" = release11 ]; then
+  find_cuda11
+  cuda+=("-DFACE_CUDA_ARCHITECTURES=release" "-DCMAKE_CUDA_COMPILER=$nvcc11"
+    ${nvcc11_host:+"-DCMAKE_CUDA_HOST_COMPILER=$nvcc11_host"})
+else
+  find_nvcc >/dev/null || fail "no nvcc: install the CUDA toolkit or set NVCC"
+  cuda+=("-DFACE_CUDA_ARCHITECTURES=$architectures")
+fi
+FACE_CMAKE_ARGS="${cuda[*]} ${FACE_CMAKE_ARGS:-}"
 configure_and_build face-worker weights_tool gpu_tests
 bin=$build_dir/bin
 worker=$bin/face-worker
 
 needed=$(readelf -d "$worker" | grep NEEDED)
 ! grep -iE 'cuda|cudnn|cublas|nvrtc|nvidia|nvjpeg' <<<"$needed" || fail "needs what NVIDIA ships"
+grep -q 'libstdc++\.so' <<<"$needed" || fail "has a C++ library of its own, that of nvcc's C++ compiler"
 ok "readelf -d: $(wc -l <<<"$needed") libraries, none of NVIDIA's"
 
 strip -o "$work/stripped" "$worker"
@@ -52,7 +66,7 @@ code=0
 wait "$worker_pid" || code=$?
 worker_pid=
 [ "$code" = 1 ] || { cat "$work/log" >&2; fail "--device cuda exited with $code, want 1"; }
-for word in 'cuda:0: no usable GPU' driver 'built with CUDA' nvidia-smi '--device cpu'; do
+for word in 'cuda:0: no usable GPU' driver 'built with CUDA [1-9]' nvidia-smi '--device cpu'; do
   grep -qe "$word" "$work/log" || { cat "$work/log" >&2; fail "the error does not name '$word'"; }
 done
 ok "--device cuda: exit code 1; $(grep -oE 'cuda:0: [^"]*' "$work/log" | head -1)"

@@ -19,6 +19,15 @@ cores() { nproc 2>/dev/null || echo 2; }
 # find_nvcc: prints the CUDA compiler's path; fails where there is none.
 find_nvcc() { command -v "${NVCC:-nvcc}" || { [ -x /usr/local/cuda/bin/nvcc ] && echo /usr/local/cuda/bin/nvcc; }; }
 
+# find_cuda11: sets nvcc11 to CUDA 11.8's compiler, fetched if need be, and nvcc11_host to the C++
+# compiler that it is to use, "" for its own choice.
+find_cuda11() {
+  local found
+  found=$("$project_dir/scripts/get_cuda11.sh") || exit
+  # shellcheck disable=SC2034  # used by the scripts that source this
+  nvcc11=$(sed -n 1p <<<"$found") nvcc11_host=$(sed -n 2p <<<"$found")
+}
+
 # configure_and_build TARGET...: the release preset plus what FACE_CMAKE_ARGS asks for.
 configure_and_build() {
   local extra=()

@@ -88,15 +88,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nvcc", default="nvcc")
     parser.add_argument("--host", help="host compiler, where nvcc's default does not do")
-    parser.add_argument("--include", action="append", default=[], help="where CUDA's headers lie")
     parser.add_argument("--stamps", type=pathlib.Path, required=True)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--max-mb", type=float, default=60, help="code of all architectures")
     parser.add_argument("architectures", nargs="+", help="such as 75 80")
     options = parser.parse_args()
     options.stamps.mkdir(parents=True, exist_ok=True)
-    compiler = [options.nvcc, *FLAGS, *(["-ccbin", options.host] if options.host else []),
-                *(f"-isystem={folder}" for folder in options.include)]
+    compiler = [options.nvcc, *FLAGS, *(["-ccbin", options.host] if options.host else [])]
     seen = version(options.nvcc) + version(options.host or "g++")
     jobs = all_jobs((ROOT / "kernels/cuda").glob("*.cu"), options.architectures)
     failed = size = registers = 0

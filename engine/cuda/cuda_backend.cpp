@@ -18,15 +18,14 @@ std::string version(int number) {
 }
 
 [[noreturn]] void fail(int index, const std::string& reason, const std::string& remedy) {
-  int driver = 0, runtime = 0;
+  int driver = 0;
   static_cast<void>(cudaDriverGetVersion(&driver));
-  static_cast<void>(cudaRuntimeGetVersion(&runtime));
   static_cast<void>(cudaGetLastError());
   const std::string found =
       driver == 0 ? "no NVIDIA driver" : "the NVIDIA driver supports CUDA " + version(driver);
   throw Error(ErrorKind::kDevice, "cuda:" + std::to_string(index) + ": " + reason + "; " + found +
-                                      ", this program is built with CUDA " + version(runtime) +
-                                      "; " + remedy);
+                                      ", this program is built with CUDA " +
+                                      version(CUDART_VERSION) + "; " + remedy);
 }
 
 Device open_device(int index) {

@@ -90,7 +90,7 @@ template <typename Enqueue>
   FACE_CUDA(cudaStreamEndCapture(stream, &raw));
   const Owner<cudaGraph_t, &cudaGraphDestroy> graph(raw);
   cudaGraphExec_t executable = nullptr;
-  FACE_CUDA(cudaGraphInstantiate(&executable, graph.get(), 0));
+  FACE_CUDA(cudaGraphInstantiateWithFlags(&executable, graph.get(), 0));
   return GraphExec(executable);
 }
 
