@@ -44,7 +44,10 @@ class Service:
         self.port = free_port()
         self.begin = time.perf_counter()
         words = [*map(str, command), "--host", "127.0.0.1", "--port", str(self.port)]
-        self.process = subprocess.Popen(words)
+        try:
+            self.process = subprocess.Popen(words)
+        except OSError as error:
+            sys.exit(f"{words[0]}: cannot be started: {error.strerror}")
         try:
             self.health = self.await_ready()
         except BaseException:
