@@ -3,11 +3,12 @@
 // scripts that hold other figures against it.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <exception>
 
 #include "bench/fma_peak.h"
 #include "bench/memory_bandwidth.h"
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   using face::cpu::ConvIsa;
   using face::cpu::ConvPrecision;
   int threads = 1;
@@ -25,4 +26,7 @@ int main(int argc, char** argv) {
     std::printf(", \"memory_gbs\": %.1f", face::bench::memory_bandwidth_gbs(threads));
   std::puts("}");
   return 0;
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "machine_limits: %s\n", e.what());
+  return 1;
 }
