@@ -122,10 +122,11 @@ void depthwise_inner(const DepthwiseRow& a, int begin, int end) {
 }
 
 /// Columns, a multiple of 4, whose windows stay in the first-level cache from the first vector of
-/// channels to the last.
+/// channels to the last: a line of several vectors would else be fetched for each of them.
 template <int kStride>
 FACE_INLINE int cached_columns(int channels) {
-  constexpr int kCacheFloats = 5 * 1024;
+  constexpr int kLineFloats = 16, kCacheFloats = 5 * 1024;
+  if (kWidth >= kLineFloats) return 1 << 20;  // whole rows, whose weights are loaded once
   const int columns = (kCacheFloats / (3 * channels) - 2) / kStride / 4 * 4;
   return columns < 4 ? 4 : columns;
 }
