@@ -235,9 +235,7 @@ void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* ow
   }
   if (bf16_) kernels.words({windows, a.pixels * desc_.kernel_h, run_, copies + copy_floats_});
   a.windows = windows;
-  if (epilogue.bias_stride == 0 && epilogue.addend == nullptr) return;
-  kernels.sources(epilogue, a.pixel_begin, a.pixels, sources);
-  a.sources = sources;
+  a.sources = kernels.sources(epilogue, a.pixel_begin, a.pixels, sources);
 }
 
 /// Output pixels of `a`, channel blocks [block_begin, block_end).

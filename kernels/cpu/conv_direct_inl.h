@@ -228,8 +228,9 @@ void direct_block(const DirectBlock& a) {
   with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() { finish_sums<kKind>(a); });
 }
 
-inline void direct_sources(const Epilogue& e, size_t pixel_begin, int pixels,
-                           PixelSources* sources) {
+inline const PixelSources* direct_sources(const Epilogue& e, size_t pixel_begin, int pixels,
+                                          PixelSources* sources) {
+  if (uniform(e)) return nullptr;
   const size_t size = static_cast<size_t>(e.height) * e.width;
   int image = static_cast<int>(pixel_begin / size);
   int y = static_cast<int>(pixel_begin % size) / e.width;
@@ -242,6 +243,7 @@ inline void direct_sources(const Epilogue& e, size_t pixel_begin, int pixels,
     y = 0;
     ++image;
   }
+  return sources;
 }
 
 template <typename Number>

@@ -143,7 +143,9 @@ struct DepthwiseRow {
 
 struct DirectKernels {
   void (*words)(const DirectWords&);
-  void (*sources)(const Epilogue&, size_t pixel_begin, int pixels, PixelSources*);
+  /// Fills `sources` and returns it; null if every pixel has the epilogue's bias alone.
+  const PixelSources* (*sources)(const Epilogue&, size_t pixel_begin, int pixels,
+                                 PixelSources* sources);
   void (*block)(const DirectBlock&);
 };
 

@@ -244,7 +244,7 @@ FACE_INLINE void inverse_transform(const float* m, size_t point_stride,
   }
 }
 
-/// The part of one tile that lies inside the image, and what its outputs are added to.
+/// The part of one tile that lies inside the image, and what is added to its outputs.
 template <int kMy, int kMx>
 struct OutputTile {
   int image, y, x;
