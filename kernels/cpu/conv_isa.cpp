@@ -12,9 +12,11 @@ namespace FACE_CONV_ISA {
 namespace {
 
 float fma_loop(int iterations) {
+  volatile float start =
+      1.f;  // a compiler that knew it would compute equal or constant chains once
   const Vec<kWidth> factor = Vec<kWidth>{} + 0.5f, term = Vec<kWidth>{} + 1.f;
-  Vec<kWidth> sum[kFmaChains];  // begin apart: equal chains would be computed once
-  for (int c = 0; c < kFmaChains; ++c) sum[c] = Vec<kWidth>{} + static_cast<float>(c);
+  Vec<kWidth> sum[kFmaChains];
+  for (int c = 0; c < kFmaChains; ++c) sum[c] = Vec<kWidth>{} + start;
   for (int i = 0; i < iterations; ++i) {
 #pragma GCC unroll 12
     for (int c = 0; c < kFmaChains; ++c) sum[c] = sum[c] * factor + term;

@@ -12,9 +12,10 @@ namespace FACE_CONV_ISA {
 namespace {
 
 float bf16_fma_loop(int iterations) {
+  volatile float start = 1.f;                       // as in fma_loop()
   const Vec<kWidth> halves = Vec<kWidth>{} + 0.5f;  // a word of 0.5 and 0
   Vec<kWidth> sum[kFmaChains];
-  for (int c = 0; c < kFmaChains; ++c) sum[c] = Vec<kWidth>{} + static_cast<float>(c);
+  for (int c = 0; c < kFmaChains; ++c) sum[c] = Vec<kWidth>{} + start;
   for (int i = 0; i < iterations; ++i) {
 #pragma GCC unroll 12
     for (int c = 0; c < kFmaChains; ++c)
