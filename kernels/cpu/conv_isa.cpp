@@ -12,8 +12,7 @@ namespace FACE_CONV_ISA {
 namespace {
 
 float fma_loop(int iterations) {
-  volatile float start =
-      1.f;  // a compiler that knew it would compute equal or constant chains once
+  volatile float start = 1.f;  // known, chains would be constant, or equal and computed once
   const Vec<kWidth> factor = Vec<kWidth>{} + 0.5f, term = Vec<kWidth>{} + 1.f;
   Vec<kWidth> sum[kFmaChains];
   for (int c = 0; c < kFmaChains; ++c) sum[c] = Vec<kWidth>{} + start;
