@@ -15,7 +15,7 @@
 namespace face::cpu {
 
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
-constexpr int kConvRevision = 7;
+constexpr int kConvRevision = 8;
 
 /// What the products' factors are rounded to. Sums, epilogue and activations in memory are float32.
 /// kBf16: Winograd and direct only; weights and windows, of Winograd the transformed ones, are

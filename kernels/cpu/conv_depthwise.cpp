@@ -45,9 +45,6 @@ DepthwiseRow common_row(const ConvDesc& d) {
   row.stride = d.stride;
   row.pad_top = d.pad_top;
   row.pad_left = d.pad_left;
-  row.inner_begin = (d.pad_left + d.stride - 1) / d.stride;
-  const int last = d.in_width + d.pad_left - d.kernel_w;  // last start, in input columns
-  row.inner_end = last < 0 ? 0 : std::min(d.out_width, last / d.stride + 1);
   return row;
 }
 
@@ -65,6 +62,8 @@ DepthwiseStage::DepthwiseStage(const ConvKernels& kernels, const ConvDesc& desc,
     }
   }
   row_.weights = packed_.get();
+  zeros_ = aligned_zeros(desc.in_channels);
+  row_.zeros = zeros_.get();
 }
 
 size_t DepthwiseStage::weight_bytes() const {

@@ -24,6 +24,7 @@ class DepthwiseStage {
   EpilogueTables epilogue_;
   DepthwiseRow row_;      // what rows have in common
   AlignedFloats packed_;  // [kernel_h][kernel_w][channel]
+  AlignedFloats zeros_;   // [channel]
 };
 
 }  // namespace face::cpu

@@ -43,110 +43,171 @@ void depthwise_pixel(const DepthwiseRow& a, int x) {
   });
 }
 
-/// kCount neighbours of a 3x3 convolution whose windows lie inside the image's columns.
-template <EpilogueKind kKind, int kStride, int kCount>
-void depthwise_3x3(const DepthwiseRow& a, int x) {
-  constexpr int kColumns = (kCount - 1) * kStride + 3;
-  const int y0 = a.y * a.stride - a.pad_top, x0 = x * kStride - a.pad_left;
-  const Taps t = taps_at(a, y0, x0);
-  const int channels = a.epilogue.channels;
-  PixelSources sources[kCount];
-  for (int i = 0; i < kCount; ++i) sources[i] = pixel_sources(a.epilogue, a.image, a.y, x + i);
-  for_lanes<kWidth>(0, channels, [&]<int kLanes>(int c) {
-    Vec<kLanes> sum[kCount] = {};
-    for (int ky = t.y_begin; ky < t.y_end; ++ky) {
-      const float* in = a.input + (static_cast<size_t>(y0 + ky) * a.in_width + x0) * channels + c;
-      const float* w = a.weights + ky * 3 * channels + c;
-      const Vec<kLanes> weights[3] = {load<kLanes>(w), load<kLanes>(w + channels),
-                                      load<kLanes>(w + 2 * channels)};
-#pragma GCC unroll 9
-      for (int column = 0; column < kColumns; ++column) {
-        const Vec<kLanes> value = load<kLanes>(in + static_cast<size_t>(column) * channels);
-#pragma GCC unroll 4
-        for (int i = 0; i < kCount; ++i) {
-          const int kx = column - i * kStride;
-          if (kx >= 0 && kx < 3) sum[i] += value * weights[kx];
-        }
-      }
+/// The pixels under the 3x3 windows of some neighbours: inside the image, or (at a border) a table.
+struct InnerWindows {
+  const float* corner;
+  size_t row, pixel;
+  FACE_INLINE const float* at(int ky, int column) const {
+    return corner + ky * row + column * pixel;
+  }
+};
+template <int kColumns>
+struct BorderWindows {
+  const float* pixels[3][kColumns];
+  FACE_INLINE const float* at(int ky, int column) const { return pixels[ky][column]; }
+};
+
+template <int kColumns>
+BorderWindows<kColumns> border_windows(const DepthwiseRow& a, int y0, int x0) {
+  BorderWindows<kColumns> windows;
+  for (int ky = 0; ky < 3; ++ky) {
+    const int y = y0 + ky;
+    const float* row = a.input + static_cast<ptrdiff_t>(y) * a.in_width * a.epilogue.channels;
+    for (int column = 0; column < kColumns; ++column) {
+      const int x = x0 + column;
+      const bool inside = y >= 0 && y < a.in_height && x >= 0 && x < a.in_width;
+      windows.pixels[ky][column] =
+          inside ? row + static_cast<ptrdiff_t>(x) * a.epilogue.channels : a.zeros;
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < kCount; ++i) {
-      store(a.output + static_cast<size_t>(x - a.x_begin + i) * channels + c,
-            finish<kKind, kLanes>(sum[i], a.epilogue, sources[i], c));
-    }
-  });
+  }
+  return windows;
 }
 
-/// kCount neighbours, one vector of channels, `w` in registers; `in` is the first window's corner.
-template <EpilogueKind kKind, int kStride, int kCount, int kLanes>
-FACE_INLINE void depthwise_vector(const DepthwiseRow& a, const Vec<kLanes> (&w)[9],
-                                  Vec<kLanes> bias, const float* in, float* out, int channel) {
-  constexpr int kColumns = (kCount - 1) * kStride + 3;
-  const size_t channels = a.epilogue.channels, row = a.in_width * channels;
-  Vec<kLanes> sum[kCount] = {};
+/// Columns under the windows of `count` neighbours.
+constexpr int window_columns(int count, int stride) { return (count - 1) * stride + 3; }
+
+/// Adds one vector of channels of the windows of kCount neighbours, times its weights, to their
+/// sums. `weight(tap)` gives the vector of weights of a tap.
+template <int kStride, int kCount, int kLanes, typename Windows, typename Weight>
+FACE_INLINE void add_products(const Windows& windows, const Weight& weight, int channel,
+                              Vec<kLanes> (&sum)[kCount]) {
+  constexpr int kColumns = window_columns(kCount, kStride);
 #pragma GCC unroll 3
   for (int ky = 0; ky < 3; ++ky) {
-#pragma GCC unroll 9
+    const Vec<kLanes> w[3] = {weight(3 * ky), weight(3 * ky + 1), weight(3 * ky + 2)};
+#pragma GCC unroll 16
     for (int column = 0; column < kColumns; ++column) {
-      const Vec<kLanes> value = load<kLanes>(in + ky * row + column * channels);
-#pragma GCC unroll 4
+      const Vec<kLanes> value = load<kLanes>(windows.at(ky, column) + channel);
+#pragma GCC unroll 8
       for (int i = 0; i < kCount; ++i) {
         const int kx = column - i * kStride;
-        if (kx >= 0 && kx < 3) sum[i] += value * w[3 * ky + kx];
+        if (kx >= 0 && kx < 3) sum[i] += value * w[kx];
       }
     }
   }
-  const Activation<kKind, kLanes> activation(a.epilogue, channel);
-#pragma GCC unroll 4
-  for (int i = 0; i < kCount; ++i) store(out + i * channels, activation(sum[i] + bias));
 }
 
-/// Columns [begin, end) of a 3x3 convolution, all of whose windows lie inside the image.
-template <EpilogueKind kKind, int kStride>
-void depthwise_inner(const DepthwiseRow& a, int begin, int end) {
+/// Most neighbours that are computed together: their sums hide the latency of multiply-adds, and
+/// the pixels under them, at distances of a power of two, have to share a few sets of the cache.
+template <int kStride>
+constexpr int kNeighbours = kStride == 1 ? 8 : 4;
+
+/// kCount neighbours from column x on, whatever lies around them.
+template <EpilogueKind kKind, int kStride, int kCount>
+void depthwise_neighbours(const DepthwiseRow& row, int x) {
+  const DepthwiseRow a = row;  // which stores of outputs cannot change
+  const auto windows = border_windows<window_columns(kCount, kStride)>(a, a.y * kStride - a.pad_top,
+                                                                       x * kStride - a.pad_left);
+  const bool is_uniform = uniform(a.epilogue);
+  PixelSources sources[kCount];
+  for (int i = 0; i < kCount; ++i) sources[i] = pixel_sources(a.epilogue, a.image, a.y, x + i);
   const size_t channels = a.epilogue.channels;
-  const size_t y0 = a.y * a.stride - a.pad_top, x0 = begin * kStride - a.pad_left;
-  for_lanes<kWidth>(0, a.epilogue.channels, [&]<int kLanes>(int c) {
-    Vec<kLanes> w[9];
-#pragma GCC unroll 9
-    for (int tap = 0; tap < 9; ++tap) w[tap] = load<kLanes>(a.weights + tap * channels + c);
+  float* out = a.output + (x - a.x_begin) * channels;
+  for_lanes<kWidth>(0, a.epilogue.channels, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
+    const auto weight = [&](int tap) FACE_LAMBDA_INLINE {
+      return load<kLanes>(a.weights + tap * channels + c);
+    };
+    const Activation<kKind, kLanes> activation(a.epilogue, c);
     const Vec<kLanes> bias = load<kLanes>(a.epilogue.bias + c);
-    const float* in = a.input + (y0 * a.in_width + x0) * channels + c;
-    float* out = a.output + (begin - a.x_begin) * channels + c;
-    int x = begin;
-    for (; x + 4 <= end; x += 4, in += 4 * kStride * channels, out += 4 * channels)
-      depthwise_vector<kKind, kStride, 4, kLanes>(a, w, bias, in, out, c);
-    for (; x < end; ++x, in += kStride * channels, out += channels)
-      depthwise_vector<kKind, kStride, 1, kLanes>(a, w, bias, in, out, c);
+    Vec<kLanes> sum[kCount];
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) sum[i] = is_uniform ? bias : begin_sum<kLanes>(sources[i], c);
+    add_products<kStride, kCount, kLanes>(windows, weight, c, sum);
+#pragma GCC unroll 8
+    for (int i = 0; i < kCount; ++i) store(out + i * channels + c, activation(sum[i]));
   });
 }
 
-/// Columns, a multiple of 4, whose windows stay in the first-level cache from the first vector of
-/// channels to the last: a line of several vectors would else be fetched for each of them.
+template <EpilogueKind kKind, int kStride, int kCount = kNeighbours<kStride>>
+void pick_neighbours(const DepthwiseRow& a, int x, int count) {
+  if constexpr (kCount > 0) {
+    if (count == kCount) return depthwise_neighbours<kKind, kStride, kCount>(a, x);
+    pick_neighbours<kKind, kStride, kCount - 1>(a, x, count);
+  }
+}
+
+/// Neighbours that depthwise_inner() computes together: fewer, for nine weights stay in registers.
 template <int kStride>
-FACE_INLINE int cached_columns(int channels) {
-  constexpr int kLineFloats = 16, kCacheFloats = 5 * 1024;
-  if (kWidth >= kLineFloats) return 1 << 20;  // whole rows, whose weights are loaded once
-  const int columns = (kCacheFloats / (3 * channels) - 2) / kStride / 4 * 4;
-  return columns < 4 ? 4 : columns;
+constexpr int kInnerNeighbours = kStride == 1 ? 5 : 3;
+
+/// `groups` times kInnerNeighbours neighbours from column x on, whose windows lie inside the image,
+/// with the same bias and no addend: one vector of channels after the other.
+template <EpilogueKind kKind, int kStride>
+void depthwise_inner(const DepthwiseRow& a, int x, int groups) {
+  constexpr int kCount = kInnerNeighbours<kStride>;
+  const size_t channels = a.epilogue.channels, row = a.in_width * channels;
+  const float* corner =
+      a.input + (a.y * kStride - a.pad_top) * row + (x * kStride - a.pad_left) * channels;
+  for_lanes<kWidth>(0, a.epilogue.channels, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
+    const Activation<kKind, kLanes> activation(a.epilogue, c);
+    const Vec<kLanes> bias = load<kLanes>(a.epilogue.bias + c);
+    Vec<kLanes> weights[9];
+#pragma GCC unroll 9
+    for (int tap = 0; tap < 9; ++tap) weights[tap] = load<kLanes>(a.weights + tap * channels + c);
+    const auto weight = [&](int tap) FACE_LAMBDA_INLINE { return weights[tap]; };
+    InnerWindows windows{corner + c, row, channels};
+    float* out = a.output + (x - a.x_begin) * channels + c;
+    for (int group = 0; group < groups; ++group, out += kCount * channels) {
+      Vec<kLanes> sum[kCount];
+#pragma GCC unroll 8
+      for (int i = 0; i < kCount; ++i) sum[i] = bias;
+      add_products<kStride, kCount, kLanes>(windows, weight, 0, sum);
+#pragma GCC unroll 8
+      for (int i = 0; i < kCount; ++i) store(out + i * channels, activation(sum[i]));
+      windows.corner += kCount * kStride * channels;
+    }
+  });
+}
+
+/// Groups from column x on that depthwise_inner() should take: as many as keep their windows in the
+/// first-level cache until the last vector of channels has passed. 0 if those are too few to pay
+/// for what each vector of channels prepares.
+template <int kStride>
+int inner_groups(const DepthwiseRow& a, int x) {
+  constexpr int kFewest = 4;
+  constexpr int kCacheFloats = 5 * 1024, kColumns = kStride * kInnerNeighbours<kStride>;
+  const int y0 = a.y * kStride - a.pad_top, x0 = x * kStride - a.pad_left;
+  if (y0 < 0 || y0 + 3 > a.in_height || x0 < 0 || !uniform(a.epilogue)) return 0;
+  const int inside = (a.in_width - x0 - 3) / kStride + 1, left = a.x_end - x;
+  const int fitting = (inside < left ? inside : left) / kInnerNeighbours<kStride>;
+  const int cached = kCacheFloats / (3 * a.epilogue.channels * kColumns);
+  const int groups = fitting < cached ? fitting : cached;
+  return groups >= kFewest ? groups : 0;
+}
+
+/// Neighbours to take from column x on if there is no inner group: one if those may begin behind
+/// it, else a part of the columns left.
+template <int kStride>
+int neighbours(const DepthwiseRow& a, int x) {
+  if (inner_groups<kStride>(a, x + 1) > 0) return 1;
+  const int left = a.x_end - x;
+  const int parts = (left + kNeighbours<kStride> - 1) / kNeighbours<kStride>;
+  return (left + parts - 1) / parts;
 }
 
 template <EpilogueKind kKind, int kStride>
 void depthwise_row_3x3(const DepthwiseRow& a) {
-  const int inner_end = a.inner_end < a.x_end ? a.inner_end : a.x_end;
-  int x = a.x_begin;
-  for (; x < a.x_end && x < a.inner_begin; ++x) depthwise_pixel<kKind>(a, x);
-  const Taps taps = taps_at(a, a.y * kStride - a.pad_top, 0);
-  if (x < inner_end && taps.y_begin == 0 && taps.y_end == 3 && uniform(a.epilogue)) {
-    const int columns = cached_columns<kStride>(a.epilogue.channels);
-    for (int end; x < inner_end; x = end) {
-      end = inner_end - x < columns + columns / 2 ? inner_end : x + columns;
-      depthwise_inner<kKind, kStride>(a, x, end);
+  for (int x = a.x_begin; x < a.x_end;) {
+    const int groups = inner_groups<kStride>(a, x);
+    if (groups > 0) {
+      depthwise_inner<kKind, kStride>(a, x, groups);
+      x += groups * kInnerNeighbours<kStride>;
+    } else {
+      const int count = neighbours<kStride>(a, x);
+      pick_neighbours<kKind, kStride>(a, x, count);
+      x += count;
     }
   }
-  for (; x + 4 <= inner_end; x += 4) depthwise_3x3<kKind, kStride, 4>(a, x);
-  for (; x < inner_end; ++x) depthwise_3x3<kKind, kStride, 1>(a, x);
-  for (; x < a.x_end; ++x) depthwise_pixel<kKind>(a, x);
 }
 
 inline void depthwise_row(const DepthwiseRow& a) {

@@ -37,9 +37,8 @@ class Activation {
     }
   }
   FACE_INLINE Vec<kLanes> operator()(Vec<kLanes> x) const {
-    const Vec<kLanes> zero{};
     if constexpr (kKind == EpilogueKind::kPrelu) {
-      return x < zero ? x * first_ : x;
+      return is_negative<kLanes>(x) ? x * first_ : x;
     } else {
       return at_most<Vec<kLanes>>(at_least<Vec<kLanes>>(x, first_), second_);
     }

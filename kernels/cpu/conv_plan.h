@@ -134,10 +134,10 @@ struct DepthwiseRow {
   int in_height = 0, in_width = 0;
   int kernel_h = 0, kernel_w = 0, stride = 1, pad_top = 0, pad_left = 0;
   const float* weights = nullptr;  // [kernel_h][kernel_w][channels]
+  const float* zeros = nullptr;    // `channels` zeros: the padding
   int image = 0, y = 0;
   int x_begin = 0, x_end = 0;
-  int inner_begin = 0, inner_end = 0;  // columns whose windows lie inside the image's columns
-  float* output = nullptr;             // of column x_begin
+  float* output = nullptr;  // of column x_begin
   Epilogue epilogue;
 };
 

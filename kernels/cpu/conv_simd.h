@@ -32,6 +32,17 @@ template <int kLanes>
 using Vec = typename VectorOf<kLanes>::type;
 
 template <int kLanes>
+struct IntVectorOf {
+  typedef int type __attribute__((vector_size(kLanes * sizeof(int))));
+};
+template <>
+struct IntVectorOf<1> {
+  using type = int;
+};
+template <int kLanes>
+using IntVec = typename IntVectorOf<kLanes>::type;
+
+template <int kLanes>
 FACE_INLINE Vec<kLanes> load(const float* p) {
   Vec<kLanes> v;
   __builtin_memcpy(&v, p, sizeof(v));
@@ -44,6 +55,13 @@ FACE_INLINE void store(float* p, V v) {
 
 /// Size of an array that may have no use.
 constexpr int at_least_one(int n) { return n < 1 ? 1 : n; }
+
+/// By the sign bit, so that choosing between vectors needs no comparison: true of -0 and of some
+/// NaN.
+template <int kLanes>
+FACE_INLINE auto is_negative(Vec<kLanes> x) {
+  return __builtin_bit_cast(IntVec<kLanes>, x) < 0;
+}
 
 /// NaN stays NaN in both: the comparison is false and `x` is the result.
 template <typename V>
