@@ -93,7 +93,7 @@ void print(const Pass& p, size_t photos, const FaceEngine& engine) {
 
 void run(const Arguments& a) {
   EngineOptions options;
-  options.device = "cpu";
+  options.device.kind = DeviceKind::kCpu;
   options.pipeline.precision = parse_precision(a.precision);
   options.pipeline.det_sizes = {a.det_size};
   options.pipeline.threads = a.threads;

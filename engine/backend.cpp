@@ -2,7 +2,7 @@
 // engine/backend.cpp - choice of the device.
 #include "engine/backend.h"
 
-#include <charconv>
+#include <algorithm>
 
 #include "engine/cpu/cpu_backend.h"
 #include "engine/cuda/cuda_backend.h"
@@ -10,16 +10,6 @@
 
 namespace face {
 namespace {
-
-/// N of "cuda:N", 0 for "cuda", -1 for anything else.
-int cuda_index(const std::string& device) {
-  if (device == "cuda") return 0;
-  if (device.rfind("cuda:", 0) != 0) return -1;
-  int index = -1;
-  const char* end = device.data() + device.size();
-  const auto [stop, error] = std::from_chars(device.data() + 5, end, index);
-  return error == std::errc() && stop == end ? index : -1;
-}
 
 std::unique_ptr<Backend> make_auto_backend() {
   try {
@@ -31,21 +21,29 @@ std::unique_ptr<Backend> make_auto_backend() {
 
 }  // namespace
 
-std::unique_ptr<Backend> make_backend(const std::string& device) {
-  if (device == "auto") return make_auto_backend();
-  if (device == "cpu") return make_cpu_backend("");
-  const int index = cuda_index(device);
-  if (index >= 0) return make_cuda_backend(index);
-  throw Error(ErrorKind::kInvalidArgument,
-              "device '" + device + "': want auto, cpu, cuda, cuda:N or cuda:all");
+std::unique_ptr<Backend> make_backend(const DeviceChoice& device) {
+  switch (device.kind) {
+    case DeviceKind::kAuto:
+      return make_auto_backend();
+    case DeviceKind::kCpu:
+      return make_cpu_backend("");
+    case DeviceKind::kGpu:
+      return make_cuda_backend(device.index);
+    case DeviceKind::kAllGpus:
+      throw Error(ErrorKind::kInvalidArgument, "device \"cuda:all\": only one can be used here");
+  }
+  throw Error(ErrorKind::kInternal, "unknown device");
 }
 
-std::vector<std::unique_ptr<Backend>> make_backends(const std::string& device) {
+std::vector<std::unique_ptr<Backend>> make_backends(const DeviceChoice& device) {
   std::vector<std::unique_ptr<Backend>> backends;
-  const int count = device == "cuda:all" ? cuda_device_count() : 0;
-  backends.reserve(static_cast<size_t>(count) + 1);
+  if (device.kind != DeviceKind::kAllGpus) {
+    backends.push_back(make_backend(device));
+    return backends;
+  }
+  const int count = std::max(1, cuda_device_count());
+  backends.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) backends.push_back(make_cuda_backend(i));
-  if (backends.empty()) backends.push_back(make_backend(device == "cuda:all" ? "cuda" : device));
   return backends;
 }
 

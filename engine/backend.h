@@ -21,6 +21,18 @@ enum class Precision { kAuto, kFp32, kBf16, kFp16 };
 /// "auto", "fp32", "bf16", "fp16". Throws Error(kInvalidArgument) that names the value.
 [[nodiscard]] Precision parse_precision(const std::string& text);
 
+/// Where to run. kAuto: the first GPU, or the CPU if that cannot start.
+enum class DeviceKind { kAuto, kCpu, kGpu, kAllGpus };
+struct DeviceChoice {
+  DeviceKind kind = DeviceKind::kAuto;
+  int index = 0;  // of kGpu
+};
+/// The words of parse_device(), for help and messages.
+inline constexpr const char* kDeviceWords = "auto, cpu, cuda, cuda:N or cuda:all";
+/// Looks at the word alone, not for the device; "cuda" is "cuda:0". Throws Error(kInvalidArgument)
+/// that names the value.
+[[nodiscard]] DeviceChoice parse_device(const std::string& text);
+
 struct Face {
   Detection detection;
   std::vector<float> embedding;  // raw output of the recogniser, not normalised; empty without one
@@ -149,11 +161,10 @@ class Backend {
                                                            const PipelineOptions& options) = 0;
 };
 
-/// device: "auto", "cpu", "cuda", "cuda:N". "cuda" that cannot start throws Error(kDevice) that
-/// names driver, toolkit, GPU and remedy; "auto" falls back to the CPU and says why in
-/// DeviceInfo::warning. A word it does not know is Error(kInvalidArgument).
-[[nodiscard]] std::unique_ptr<Backend> make_backend(const std::string& device);
-/// The backend of such a word, or one for each GPU, at least one: "cuda:all".
-[[nodiscard]] std::vector<std::unique_ptr<Backend>> make_backends(const std::string& device);
+/// A GPU that cannot start throws Error(kDevice) that names driver, toolkit, GPU and remedy; kAuto
+/// falls back to the CPU and says why in DeviceInfo::warning. kAllGpus is Error(kInvalidArgument).
+[[nodiscard]] std::unique_ptr<Backend> make_backend(const DeviceChoice& device);
+/// The same, or for kAllGpus one for each GPU, at least one.
+[[nodiscard]] std::vector<std::unique_ptr<Backend>> make_backends(const DeviceChoice& device);
 
 }  // namespace face

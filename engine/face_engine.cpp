@@ -23,10 +23,10 @@ DeviceInfo describe(const Backends& backends) {
 }  // namespace
 
 int runs_at_once(const EngineOptions& options) {
-  if (options.device == "cpu") return 1;
+  if (options.device.kind == DeviceKind::kCpu) return 1;
   const int devices = cuda_device_count();
   if (devices == 0) return 1;
-  return options.instances * (options.device == "cuda:all" ? devices : 1);
+  return options.instances * (options.device.kind == DeviceKind::kAllGpus ? devices : 1);
 }
 
 FaceEngine::FaceEngine(std::shared_ptr<const Pack> pack, const EngineOptions& options)

@@ -15,8 +15,8 @@
 namespace face {
 
 struct EngineOptions {
-  std::string device = "auto";  // as make_backends()
-  int instances = 2;            // batches that a GPU works on at the same time; the CPU: one
+  DeviceChoice device;
+  int instances = 2;  // batches that a GPU works on at the same time; the CPU: one
   PipelineOptions pipeline;
 };
 

@@ -22,6 +22,7 @@ constexpr size_t kMiB = size_t{1} << 20;
 
 /// Values as they are typed; apply() turns them into a Config.
 struct Raw {
+  std::string device = "auto";
   std::string precision = "auto";
   std::string det_size = "640";
   std::string log_level = "info";
@@ -57,7 +58,7 @@ void add_engine_options(CLI::App* app, Config* config, Raw* raw) {
   PipelineOptions& pipeline = config->engine.pipeline;
   app->add_option("--model", config->model, "Weight file (.fwp), made by weights_tool convert")
       ->envname("FACE_MODEL");
-  app->add_option("--device", config->engine.device, "auto, cpu, cuda, cuda:N or cuda:all")
+  app->add_option("--device", raw->device, kDeviceWords)
       ->envname("FACE_DEVICE")
       ->capture_default_str();
   app->add_option("--precision", raw->precision, "auto, fp32, bf16 or fp16")
@@ -205,6 +206,7 @@ void apply(const Raw& raw, Config* config) {
     throw Error(ErrorKind::kInvalidArgument,
                 "--model (or FACE_MODEL) is missing: a weight file made by weights_tool convert");
   }
+  config->engine.device = parse_device(raw.device);
   pipeline.precision = parse_precision(raw.precision);
   pipeline.det_sizes = parse_det_sizes(raw.det_size);
   config->log_level = log::parse_level(raw.log_level);

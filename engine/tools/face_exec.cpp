@@ -104,11 +104,12 @@ void print_header(const Backend& backend, const Executable& executable, double c
 
 void run(const Arguments& a) {
   const Precision precision = parse_precision(a.precision);
+  const DeviceChoice device = parse_device(a.device);
   const auto pack = Pack::open(a.model);
   const Network& network = network_of(*pack, a.network);
   NpyArray input = read_npy(a.input);
   prepare_input(input, network.input, a.batch);
-  const auto backend = make_backend(a.device);
+  const auto backend = make_backend(device);
   const auto begin = std::chrono::steady_clock::now();
   const auto executable = backend->compile(network, {.precision = precision,
                                                      .max_batch = static_cast<int>(input.shape[0]),

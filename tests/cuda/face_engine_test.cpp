@@ -20,7 +20,7 @@ class EmulatedFaceEngine : public cuda::Emulated {
  protected:
   static EngineOptions options(const std::string& device, int instances) {
     EngineOptions o;
-    o.device = device;
+    o.device = parse_device(device);
     o.instances = instances;
     o.pipeline.det_sizes = {64, 32};
     o.pipeline.score_threshold = 0.55f;
@@ -49,7 +49,7 @@ TEST_F(EmulatedFaceEngine, TwinsShareWeightsAndAnswerAlike) {
   const test::Noise a(50, 70, 1), b(200, 31, 2);
   const std::vector<ImageView> images{a.view(), b.view()};
   const size_t before = cuda::emu::allocated();
-  const auto one = make_backend("cuda")->pipeline(pack, options("cuda", 1).pipeline);
+  const auto one = make_backend({DeviceKind::kGpu})->pipeline(pack, options("cuda", 1).pipeline);
   const size_t alone = one->memory_bytes();
   EXPECT_EQ(cuda::emu::allocated() - before, alone);
   const auto wanted = one->run(images, nullptr);
@@ -70,7 +70,8 @@ TEST_F(EmulatedFaceEngine, TwinsShareWeightsAndAnswerAlike) {
 TEST_F(EmulatedFaceEngine, ATwinOutlivesItsFirst) {
   const test::Noise a(50, 70, 1);
   const std::vector<ImageView> images{a.view()};
-  auto one = make_backend("cuda")->pipeline(test::tiny_pack(), options("cuda", 1).pipeline);
+  auto one =
+      make_backend({DeviceKind::kGpu})->pipeline(test::tiny_pack(), options("cuda", 1).pipeline);
   const auto wanted = one->run(images, nullptr);
   const auto twin = one->twin();
   one.reset();
@@ -141,8 +142,8 @@ TEST_F(EmulatedFaceEngine, PicturesAreDecodedForTheDevice) {
   ASSERT_EQ(cudaPointerGetAttributes(&attributes, pixels), cudaSuccess);
   EXPECT_EQ(attributes.type, cudaMemoryTypeHost);
   target.memory->free(pixels);
-  EXPECT_FALSE(make_backend("cpu")->image_target().planes);
-  EXPECT_EQ(make_backend("cpu")->image_target().memory, nullptr);
+  EXPECT_FALSE(make_backend({DeviceKind::kCpu})->image_target().planes);
+  EXPECT_EQ(make_backend({DeviceKind::kCpu})->image_target().memory, nullptr);
 }
 
 TEST_F(EmulatedFaceEngine, WhichDevicesAWordMeans) {
@@ -150,22 +151,23 @@ TEST_F(EmulatedFaceEngine, WhichDevicesAWordMeans) {
   EXPECT_EQ(runs_at_once(options("cuda", 3)), 3);
   EXPECT_EQ(runs_at_once(options("auto", 3)), 3);
   cuda::emu::machine().devices = 3;
-  EXPECT_EQ(make_backends("cuda:all").size(), 3u);
-  EXPECT_EQ(make_backends("cuda").size(), 1u);
-  EXPECT_EQ(make_backends("cuda:2").size(), 1u);
+  EXPECT_EQ(make_backends(parse_device("cuda:all")).size(), 3u);
+  EXPECT_EQ(make_backends(parse_device("cuda")).size(), 1u);
+  EXPECT_EQ(make_backends(parse_device("cuda:2")).size(), 1u);
   EXPECT_EQ(runs_at_once(options("cuda:1", 2)), 2);
   cuda::emu::machine().devices = 0;
   EXPECT_EQ(runs_at_once(options("auto", 3)), 1);
-  EXPECT_FALSE(make_backends("auto").front()->info().is_cuda);
-  for (const auto& [word, text] : {std::pair{"cuda:all", "cuda:0: no usable GPU"},
-                                   std::pair{"cuda:some", "want auto, cpu, cuda, cuda:N or"}}) {
+  EXPECT_FALSE(make_backends(parse_device("auto")).front()->info().is_cuda);
+  const auto error_of = [](const auto& make) -> std::string {
     try {
-      static_cast<void>(make_backends(word));
-      ADD_FAILURE() << word;
+      static_cast<void>(make(parse_device("cuda:all")));
     } catch (const Error& e) {
-      EXPECT_THAT(e.what(), HasSubstr(text));
+      return e.what();
     }
-  }
+    return "none";
+  };
+  EXPECT_THAT(error_of(make_backends), HasSubstr("cuda:0: no usable GPU"));
+  EXPECT_THAT(error_of(make_backend), HasSubstr("cuda:all\": only one"));
 }
 
 TEST_F(EmulatedFaceEngine, ALostDeviceIsLostForEveryInstance) {

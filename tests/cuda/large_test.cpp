@@ -54,12 +54,12 @@ TEST_P(LargeNetworks, AgreeWithTheCpuEngine) {
   const ConvertedNetwork converted = convert(large.build(large.file, 0));
   const std::vector<float> input = random_input(size_t{3} * large.size * large.size);
   const std::vector<float> backwards(input.rbegin(), input.rend());
-  const auto run = [&](const char* device, Precision precision, const std::vector<float>& values) {
-    return outputs(*make_backend(device), converted.network, precision, large.size, values);
+  const auto run = [&](DeviceKind device, Precision precision, const std::vector<float>& values) {
+    return outputs(*make_backend({device}), converted.network, precision, large.size, values);
   };
-  const auto wanted = run("cpu", Precision::kFp32, input);
-  const auto others = run("cpu", Precision::kFp32, backwards);
-  const auto found = run("cuda", Precision::kFp16, input);
+  const auto wanted = run(DeviceKind::kCpu, Precision::kFp32, input);
+  const auto others = run(DeviceKind::kCpu, Precision::kFp32, backwards);
+  const auto found = run(DeviceKind::kGpu, Precision::kFp16, input);
   ASSERT_EQ(found.size(), wanted.size());
   for (size_t i = 0; i < wanted.size(); ++i) {
     const std::vector<float>& want = wanted[i].values;
@@ -87,11 +87,12 @@ TEST_F(Emulated, APhotoBecomesTheFaceOfTheCpuEngineWithIResNet50) {
   const auto path = test::shared_dir() / "images/yifei.jpg";
   const Image photo = test::read_photo(path);
   options.precision = Precision::kFp32;
-  const auto want =
-      make_backend("cpu")->pipeline(pack, options)->run(std::vector{photo.view()}, nullptr)[0];
+  const auto want = make_backend({DeviceKind::kCpu})
+                        ->pipeline(pack, options)
+                        ->run(std::vector{photo.view()}, nullptr)[0];
   ASSERT_FALSE(want.empty());
 
-  const auto backend = make_backend("cuda");
+  const auto backend = make_backend({DeviceKind::kGpu});
   const Image planes = test::read_photo(path, backend->image_target());
   options.precision = Precision::kFp16;
   const auto found = backend->pipeline(pack, options)->run(std::vector{planes.view()}, nullptr)[0];

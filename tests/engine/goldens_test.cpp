@@ -42,7 +42,7 @@ TEST_P(Goldens, EveryPhotoAgrees) {
   FACE_REQUIRE_SHARED(std::string("goldens/") + c.file);
   const test::Goldens goldens = test::read_goldens(test::shared_dir() / "goldens" / c.file);
   EngineOptions options;
-  options.device = "cpu";
+  options.device.kind = DeviceKind::kCpu;
   options.pipeline.precision = c.precision;
   options.pipeline.det_sizes = goldens.det_sizes;
   options.pipeline.score_threshold = goldens.threshold;

@@ -52,7 +52,7 @@ std::vector<float> embedding_of(FaceEngine& engine, const std::string& file) {
 /// Pairs told apart rightly at the best threshold. A photo without a face is like nobody.
 int right_pairs(Precision precision, const std::vector<Pair>& pairs) {
   EngineOptions options;
-  options.device = "cpu";
+  options.device.kind = DeviceKind::kCpu;
   options.pipeline.precision = precision;
   options.pipeline.max_batch = 1;
   FaceEngine engine(test::convert_shared("scrfd_500m_bnkps", "arcface_mobilefacenet_y1"), options);

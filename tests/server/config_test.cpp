@@ -40,7 +40,7 @@ TEST(Config, Defaults) {
   EXPECT_EQ(config.model, "m.fwp");
   EXPECT_EQ(config.http.port, 8001);
   EXPECT_EQ(config.http.host, "0.0.0.0");
-  EXPECT_EQ(config.engine.device, "auto");
+  EXPECT_EQ(config.engine.device.kind, DeviceKind::kAuto);
   EXPECT_EQ(config.engine.pipeline.precision, Precision::kAuto);
   EXPECT_EQ(config.engine.pipeline.det_sizes, std::vector<int>{640});
   EXPECT_FLOAT_EQ(config.engine.pipeline.score_threshold, 0.5f);
@@ -80,7 +80,8 @@ TEST(Config, EveryFlagIsTaken) {
   const Config& config = *parsed.config;
   EXPECT_EQ(config.http.host, "::");
   EXPECT_EQ(config.http.port, 0);
-  EXPECT_EQ(config.engine.device, "cuda:1");
+  EXPECT_EQ(config.engine.device.kind, DeviceKind::kGpu);
+  EXPECT_EQ(config.engine.device.index, 1);
   EXPECT_EQ(config.engine.instances, 3);
   EXPECT_EQ(config.http.workers, 2 * 2 + 2);
   EXPECT_EQ(http_workers(config, 3), (1 + 3) * 2 + 2);
@@ -98,6 +99,32 @@ TEST(Config, EveryFlagIsTaken) {
   EXPECT_EQ(config.drain_delay.count(), 0);
   EXPECT_EQ(config.stuck_after.count(), 9'000);
   EXPECT_EQ(config.log_level, log::Level::kWarning);
+}
+
+TEST(Config, DevicesByTheirWords) {
+  struct Row {
+    const char* word;
+    DeviceKind kind;
+    int index;
+  };
+  for (const Row& row :
+       {Row{"auto", DeviceKind::kAuto, 0}, Row{"cpu", DeviceKind::kCpu, 0},
+        Row{"cuda", DeviceKind::kGpu, 0}, Row{"cuda:0", DeviceKind::kGpu, 0},
+        Row{"cuda:12", DeviceKind::kGpu, 12}, Row{"cuda:all", DeviceKind::kAllGpus, 0}}) {
+    const ParsedConfig parsed = parse({"--model", "m", "--device", row.word});
+    ASSERT_TRUE(parsed.config) << parsed.text;
+    EXPECT_EQ(parsed.config->engine.device.kind, row.kind) << row.word;
+    EXPECT_EQ(parsed.config->engine.device.index, row.index) << row.word;
+  }
+  for (const char* word : {"", "CPU", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:1x", "cuda:1,2",
+                           "cuda:4294967296", "cuda:some", "cuda1", "cpu "}) {
+    const ParsedConfig parsed = parse({"--model", "m", "--device", word});
+    EXPECT_FALSE(parsed.config) << word;
+    EXPECT_EQ(parsed.exit_code, 1) << word;
+    const std::string wanted = '"' + std::string(word) + "\" is none of auto, cpu, cuda, cuda:N or";
+    EXPECT_NE(parsed.text.find("device"), std::string::npos) << parsed.text;
+    EXPECT_NE(parsed.text.find(wanted), std::string::npos) << parsed.text;
+  }
 }
 
 TEST(Config, EnvironmentFillsInAndTheFlagWins) {
