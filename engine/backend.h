@@ -18,7 +18,9 @@ namespace face {
 
 enum class Precision { kAuto, kFp32, kBf16, kFp16 };
 [[nodiscard]] const char* to_string(Precision precision);
-/// "auto", "fp32", "bf16", "fp16". Throws Error(kInvalidArgument) that names the value.
+/// The words of parse_precision(), for help and messages.
+inline constexpr const char* kPrecisionWords = "auto, fp32, bf16 or fp16";
+/// Throws Error(kInvalidArgument) that names the value.
 [[nodiscard]] Precision parse_precision(const std::string& text);
 
 /// Where to run. kAuto: the first GPU, or the CPU if that cannot start.

@@ -25,7 +25,7 @@ Precision parse_precision(const std::string& text) {
     if (text == to_string(precision)) return precision;
   }
   throw Error(ErrorKind::kInvalidArgument,
-              "precision \"" + text + "\" is none of auto, fp32, bf16, fp16");
+              "precision \"" + text + "\" is none of " + kPrecisionWords);
 }
 
 }  // namespace face

@@ -22,10 +22,6 @@ constexpr size_t kMiB = size_t{1} << 20;
 
 /// Values as they are typed; apply() turns them into a Config.
 struct Raw {
-  std::string device = "auto";
-  std::string precision = "auto";
-  std::string det_size = "640";
-  std::string log_level = "info";
   int queue = 64;
   int max_connections = 1'024;
   int max_body = 16, max_batch_body = 64, max_batch_files = 64;  // MiB, MiB, number
@@ -50,24 +46,38 @@ CLI::Validator between(double low, double high) {
       "FLOAT in [" + range + "]", "between");
 }
 
+/// A flag whose text `parse` reads; what that throws is the message, after the flag's name.
+template <typename T>
+CLI::Option* add_parsed(CLI::App* app, const std::string& flag, T* value,
+                        T (*parse)(const std::string&), const std::string& help) {
+  const auto take = [flag, value, parse](const std::string& text) {
+    try {
+      *value = parse(text);
+    } catch (const Error& error) {
+      throw CLI::ValidationError(flag, error.what());
+    }
+  };
+  return app->add_option_function<std::string>(flag, take, help);
+}
+
 std::chrono::milliseconds seconds(double value) {
   return std::chrono::milliseconds(int64_t(value * 1000));
 }
 
-void add_engine_options(CLI::App* app, Config* config, Raw* raw) {
+void add_engine_options(CLI::App* app, Config* config) {
   PipelineOptions& pipeline = config->engine.pipeline;
   app->add_option("--model", config->model, "Weight file (.fwp), made by weights_tool convert")
       ->envname("FACE_MODEL");
-  app->add_option("--device", raw->device, kDeviceWords)
+  add_parsed(app, "--device", &config->engine.device, parse_device, kDeviceWords)
       ->envname("FACE_DEVICE")
-      ->capture_default_str();
-  app->add_option("--precision", raw->precision, "auto, fp32, bf16 or fp16")
+      ->default_str("auto");
+  add_parsed(app, "--precision", &pipeline.precision, parse_precision, kPrecisionWords)
       ->envname("FACE_PRECISION")
-      ->capture_default_str();
-  app->add_option("--det-size", raw->det_size,
-                  "Detector input: one square side, or several joined by +, e.g. 128+640")
+      ->default_str("auto");
+  add_parsed(app, "--det-size", &pipeline.det_sizes, parse_det_sizes,
+             "Detector input: one square side, or several joined by +, e.g. 128+640")
       ->envname("FACE_DET_SIZE")
-      ->capture_default_str();
+      ->default_str("640");
   app->add_option("--threads", pipeline.threads, "Threads of the CPU engine; 0: every core")
       ->envname("FACE_THREADS")
       ->check(CLI::Range(0, 1'024))
@@ -95,7 +105,7 @@ void add_engine_options(CLI::App* app, Config* config, Raw* raw) {
       ->capture_default_str();
 }
 
-void add_picture_options(CLI::App* app, Raw* raw) {
+void add_picture_options(CLI::App* app, Config* config, Raw* raw) {
   app->add_option("--max-megapixels", raw->max_megapixels, "Larger pictures are refused")
       ->envname("FACE_MAX_MEGAPIXELS")
       ->check(CLI::Range(1, 200))
@@ -109,9 +119,9 @@ void add_picture_options(CLI::App* app, Raw* raw) {
       ->envname("FACE_DECODE_THREADS")
       ->check(CLI::Range(0, 256))
       ->capture_default_str();
-  app->add_option("--log-level", raw->log_level, "debug, info, warning or error")
+  add_parsed(app, "--log-level", &config->log_level, log::parse_level, log::kLevelWords)
       ->envname("FACE_LOG_LEVEL")
-      ->capture_default_str();
+      ->default_str("info");
 }
 
 void add_limit_options(CLI::App* app, Raw* raw) {
@@ -201,15 +211,10 @@ void apply_limits(const Raw& raw, Config* config) {
 }
 
 void apply(const Raw& raw, Config* config) {
-  PipelineOptions& pipeline = config->engine.pipeline;
   if (config->model.empty()) {
     throw Error(ErrorKind::kInvalidArgument,
                 "--model (or FACE_MODEL) is missing: a weight file made by weights_tool convert");
   }
-  config->engine.device = parse_device(raw.device);
-  pipeline.precision = parse_precision(raw.precision);
-  pipeline.det_sizes = parse_det_sizes(raw.det_size);
-  config->log_level = log::parse_level(raw.log_level);
   apply_limits(raw, config);
   config->http.workers = http_workers(*config, 1);
 }
@@ -238,8 +243,8 @@ std::vector<int> parse_det_sizes(const std::string& text) {
     const bool good = error == std::errc() && end == word.data() + word.size() && size > 0 &&
                       size <= kLargest && size % kMultiple == 0;
     const auto refuse = [&](const char* reason) {
-      std::string message = "--det-size ";
-      message.append(text).append(": \"").append(word).append("\" ").append(reason);
+      std::string message = text;
+      message.append(": \"").append(word).append("\" ").append(reason);
       throw Error(ErrorKind::kInvalidArgument, message);
     };
     if (!good) refuse("is not a multiple of 32 between 32 and 4096");
@@ -255,8 +260,8 @@ ParsedConfig parse_config(int argc, const char* const* argv) {
   CLI::App app("Finds faces in pictures and describes them: an HTTP worker, or a scan of a folder.",
                "face-worker");
   app.set_version_flag("--version", FACE_VERSION);
-  add_engine_options(&app, &config, &raw);
-  add_picture_options(&app, &raw);
+  add_engine_options(&app, &config);
+  add_picture_options(&app, &config, &raw);
   add_server_options(&app, &config, &raw);
   const CLI::App* scan = add_scan(&app, &config);
   app.footer(

@@ -82,8 +82,7 @@ Level parse_level(const std::string& text) {
   if (text == "info") return Level::kInfo;
   if (text == "warning") return Level::kWarning;
   if (text == "error") return Level::kError;
-  throw Error(ErrorKind::kInvalidArgument,
-              "log level \"" + text + "\" is none of debug, info, warning, error");
+  throw Error(ErrorKind::kInvalidArgument, "log level \"" + text + "\" is none of " + kLevelWords);
 }
 
 void start(Level level) {

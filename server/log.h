@@ -14,7 +14,9 @@
 namespace face::log {
 
 enum class Level { kDebug, kInfo, kWarning, kError };
-/// "debug", "info", "warning", "error". Throws Error(kInvalidArgument) that names the value.
+/// The words of parse_level(), for help and messages.
+inline constexpr const char* kLevelWords = "debug, info, warning or error";
+/// Throws Error(kInvalidArgument) that names the value.
 [[nodiscard]] Level parse_level(const std::string& text);
 
 using Field = std::pair<std::string_view, std::string>;

@@ -142,7 +142,7 @@ int run_command(int argc, char** argv) {
   app.add_option("--input", a.input, "float32 .npy of (N, 3, H, W), as the ONNX graph's input")
       ->required();
   app.add_option("--output", a.output, "folder for one .npy per output")->required();
-  app.add_option("--precision", a.precision, "auto, fp32, bf16 or fp16");
+  app.add_option("--precision", a.precision, kPrecisionWords);
   app.add_option("--device", a.device, "auto, cpu, cuda or cuda:N");
   app.add_option("--threads", a.threads, "0: every core")->check(CLI::Range(0, 1024));
   app.add_option("--batch", a.batch, "images per run; 0: as many as the input holds")

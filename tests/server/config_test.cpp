@@ -122,7 +122,7 @@ TEST(Config, DevicesByTheirWords) {
     EXPECT_FALSE(parsed.config) << word;
     EXPECT_EQ(parsed.exit_code, 1) << word;
     const std::string wanted = '"' + std::string(word) + "\" is none of auto, cpu, cuda, cuda:N or";
-    EXPECT_NE(parsed.text.find("device"), std::string::npos) << parsed.text;
+    EXPECT_NE(parsed.text.find("--device"), std::string::npos) << parsed.text;
     EXPECT_NE(parsed.text.find(wanted), std::string::npos) << parsed.text;
   }
 }
@@ -154,7 +154,7 @@ TEST(Config, WrongValuesAreNamed) {
       {{}, {"--model", "FACE_MODEL"}},
       {{"--model", "m", "--port", "99999"}, {"--port", "99999"}},
       {{"--model", "m", "--port", "abc"}, {"--port", "abc"}},
-      {{"--model", "m", "--precision", "int8"}, {"precision", "int8", "bf16"}},
+      {{"--model", "m", "--precision", "int8"}, {"--precision", "int8", "bf16"}},
       {{"--model", "m", "--det-size", "641"}, {"--det-size", "641", "32"}},
       {{"--model", "m", "--det-size", "640+"}, {"--det-size", "640+"}},
       {{"--model", "m", "--det-size", ""}, {"--det-size"}},
@@ -164,7 +164,7 @@ TEST(Config, WrongValuesAreNamed) {
       {{"--model", "m", "--score-threshold", "2"}, {"--score-threshold", "2"}},
       {{"--model", "m", "--nms-iou", "nan"}, {"--nms-iou", "nan", "0.01 to 0.99"}},
       {{"--model", "m", "--max-batch", "0"}, {"--max-batch", "0"}},
-      {{"--model", "m", "--log-level", "loud"}, {"log level", "loud"}},
+      {{"--model", "m", "--log-level", "loud"}, {"--log-level", "loud", "debug"}},
       {{"--model", "m", "--keep-alive", "-1"}, {"--keep-alive", "-1"}},
       {{"--model", "m", "--nonsense"}, {"--nonsense"}},
       {{"--model", "m", "scan"}, {"FOLDER"}},
