@@ -19,13 +19,7 @@ export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$PWD/$folder}
 source scripts/common.sh
 export CUDA_VISIBLE_DEVICES=''
 
-work=$(mktemp -d)
-worker_pid=
-cleanup() {
-  [ -z "$worker_pid" ] || kill "$worker_pid" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
+make_work_folder
 ok() { printf 'ok  %s\n' "$*"; }
 
 cuda=(-DFACE_CUDA=ON -DFACE_WERROR=ON)
@@ -64,7 +58,6 @@ serve() {
 serve cuda
 code=0
 wait "$worker_pid" || code=$?
-worker_pid=
 [ "$code" = 1 ] || { cat "$work/log" >&2; fail "--device cuda exited with $code, want 1"; }
 for word in 'cuda:0: no usable GPU' driver 'built with CUDA [1-9]' nvidia-smi '--device cpu'; do
   grep -qe "$word" "$work/log" || { cat "$work/log" >&2; fail "the error does not name '$word'"; }
@@ -84,7 +77,6 @@ grep -q 'level=warning.*no usable GPU' "$work/log" || fail "--device auto logs n
 ok "--device auto: serves on the CPU; GET / and the log say why"
 kill -TERM "$worker_pid"
 wait "$worker_pid" || fail "--device auto: exit code $? after SIGTERM"
-worker_pid=
 
 for test in "$build_dir"/tests/gpu_*_test; do
   "$test" >"$work/skipped" || fail "$test fails without a GPU: it has to skip"

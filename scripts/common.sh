@@ -16,6 +16,14 @@ fail() {
 }
 cores() { nproc 2>/dev/null || echo 2; }
 
+# make_work_folder: sets work to a new folder. When the script ends, the folder goes and what the
+# script left running in the background is ended.
+make_work_folder() {
+  work=$(mktemp -d)
+  # shellcheck disable=SC2046  # one word per process
+  trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$work"' EXIT
+}
+
 # find_nvcc: prints the CUDA compiler's path; fails where there is none.
 find_nvcc() { command -v "${NVCC:-nvcc}" || { [ -x /usr/local/cuda/bin/nvcc ] && echo /usr/local/cuda/bin/nvcc; }; }
 

@@ -42,8 +42,7 @@ if [ -n "${HTTPLIB_DIR:-}" ]; then
   exit 0
 fi
 if ! good "$folder/httplib.h"; then
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
+  make_work_folder
   for source in from_github from_debian; do
     "$source" && good "$work/httplib.h" && break
     rm -f "$work/httplib.h"

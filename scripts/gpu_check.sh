@@ -146,14 +146,11 @@ run_step() {
 watch_gpu() {
   nvidia-smi --query-gpu=power.draw,memory.used,clocks.sm,temperature.gpu --format=csv,noheader,nounits \
     -lms 500 >"$work/gpu.csv" 2>/dev/null &
-  watcher=$!
 }
 
 check() {
-  work=$(mktemp -d)
+  make_work_folder
   export work GPU_CHECK_QUICK=$quick
-  watcher=
-  trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null; rm -rf "$work"' EXIT
   watch_gpu
   if [ -n "$from" ]; then
     mkdir -p "$build_dir" && tar -xf "$from" -C "$build_dir" || exit 2

@@ -11,14 +11,6 @@ source "$(dirname "$0")/common.sh"
 shared=${FACE_SHARED:-$project_dir/../shared}
 port=${1:-18001}
 url=http://127.0.0.1:$port
-work=$(mktemp -d)
-worker=
-cleanup() {
-  [ -z "$worker" ] || kill "$worker" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
 [ -d "$shared/models" ] || fail "no models in $shared: set FACE_SHARED"
 
 # expect WHAT WANTED GOT
@@ -32,6 +24,7 @@ count_faces() { python3 -c 'import json,sys; print(len(json.load(sys.stdin)["fac
 post() { curl -fsS -m 60 -F "file=@$1" "$url/detect"; }
 status_of() { curl -s -m 60 -o /dev/null -w '%{http_code}' "$@"; }
 
+make_work_folder
 configure_and_build weights_tool
 "$build_dir/bin/weights_tool" convert "$shared/models/scrfd_500m_bnkps.onnx" \
   "$shared/models/arcface_mobilefacenet_y1.onnx" -o "$work/small.fwp"
@@ -61,4 +54,3 @@ kill -TERM "$worker"
 set +e
 wait "$worker"
 expect "exit code after SIGTERM" 0 $?
-worker=
