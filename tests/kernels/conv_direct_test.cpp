@@ -97,6 +97,22 @@ TEST(Depthwise, ShapesThatBreakThings) {
   for (const ConvCase& c : cases) check_all(c, cpu::serial_parallel());
 }
 
+/// Few channels go along a row, many do not: groups of columns of every size, at borders and
+/// inside.
+TEST(Depthwise, EveryWidth) {
+  for (const int channels : {12, 200}) {
+    for (const int stride : {1, 2}) {
+      for (int width = 1; width <= 30; ++width) {
+        std::string name = "width ";
+        name.append(std::to_string(width)).append(" channels ").append(std::to_string(channels));
+        ConvCase c = layer(name, channels, channels, 5, width * stride, {3, stride, 1}, 1, true);
+        c.desc.activation = ConvActivation::kPrelu;
+        check_all(c, cpu::serial_parallel());
+      }
+    }
+  }
+}
+
 /// A depthwise case and a 1x1 one on its output, held to float64.
 void check_separable(const ConvCase& first, const ConvCase& second, const cpu::Parallel& parallel) {
   const ConvData stage = make_conv_data(first);
