@@ -44,14 +44,6 @@ Bytes read_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void add(StageTimes* sum, const StageTimes& times) {
-  sum->preprocess += times.preprocess;
-  sum->detect += times.detect;
-  sum->decode += times.decode;
-  sum->align += times.align;
-  sum->embed += times.embed;
-}
-
 /// Decodes photos [begin, end) and finds their faces.
 void run_batch(FaceEngine* engine, const std::vector<Bytes>& photos, size_t begin, size_t end,
                Pass* pass) {
@@ -68,7 +60,7 @@ void run_batch(FaceEngine* engine, const std::vector<Bytes>& photos, size_t begi
   }
   StageTimes times;
   for (const auto& faces : engine->run(views, &times)) pass->faces += faces.size();
-  add(&pass->stages, times);
+  pass->stages += times;
 }
 
 Pass run_pass(FaceEngine* engine, const std::vector<Bytes>& photos, size_t batch) {

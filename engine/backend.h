@@ -47,6 +47,15 @@ struct StageTimes {
   double decode = 0;
   double align = 0;
   double embed = 0;
+
+  StageTimes& operator+=(const StageTimes& other) {
+    preprocess += other.preprocess;
+    detect += other.detect;
+    decode += other.decode;
+    align += other.align;
+    embed += other.embed;
+    return *this;
+  }
 };
 
 struct CompileOptions {

@@ -9,14 +9,6 @@
 namespace face {
 namespace {
 
-void add(StageTimes& sum, const StageTimes& part) {
-  sum.preprocess += part.preprocess;
-  sum.detect += part.detect;
-  sum.decode += part.decode;
-  sum.align += part.align;
-  sum.embed += part.embed;
-}
-
 void warm_up(Pipeline& pipeline) {
   const std::vector<uint8_t> grey(size_t(3) * 64 * 64, 128);
   const ImageView image{grey.data(), 64, 64, 3 * 64};
@@ -82,7 +74,7 @@ std::vector<std::vector<Face>> PipelinePool::run(std::span<const ImageView> imag
     const size_t count = std::min(batch, images.size() - begin);
     auto found = Lease(*this)->run(images.subspan(begin, count), &part);
     std::move(found.begin(), found.end(), std::back_inserter(faces));
-    add(sum, part);
+    sum += part;
   }
   if (times != nullptr) *times = sum;
   return faces;
