@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // kernels/cpu/conv.h - our own CPU convolutions: prepacked once, then run without allocating.
 //
-// Activations are NHWC float32. One source, templated on the vector width, is compiled once per
-// instruction set and chosen at run time. Each algorithm is exact up to rounding; which is fastest
-// depends on shape and machine, so the caller times the candidates (see docs/cpu_conv.md).
+// Activations are NHWC, float32 unless ConvDesc says otherwise. One source, templated on the vector
+// width, is compiled once per instruction set and chosen at run time. Each algorithm is exact up to
+// rounding; which is fastest depends on shape and machine, so the caller times the candidates (see
+// docs/cpu_conv.md).
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,8 @@ namespace face::cpu {
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
 constexpr int kConvRevision = 8;
 
-/// What the products' factors are rounded to. Sums, epilogue and activations in memory are float32.
+/// What the products' factors are rounded to. Sums and epilogue are float32, and so are activations
+/// in memory but for ConvDesc::bf16_input and bf16_output.
 /// kBf16: Winograd and direct only; weights and windows, of Winograd the transformed ones, are
 /// rounded to bfloat16.
 enum class ConvPrecision { kFp32, kBf16 };
@@ -63,6 +65,10 @@ struct ConvDesc {
   bool max_pool = false;
   ConvActivation activation = ConvActivation::kNone;
   float clip_low = 0.f, clip_high = 0.f;
+  /// The map lies in memory as dense NHWC bfloat16, its channels even in number: two to a float's
+  /// place, the first in the lower half. kBf16 alone. Bias and addend stay float32; the output is
+  /// rounded when it is written.
+  bool bf16_input = false, bf16_output = false;
 };
 
 /// Read while the layer is made, not afterwards.
@@ -98,7 +104,8 @@ struct Parallel {
 class Conv {
  public:
   virtual ~Conv() = default;
-  [[nodiscard]] virtual std::string name() const = 0;  // e.g. "winograd4x4:avx2"
+  /// E.g. "winograd4x4:avx2"; "direct_bf16:avx512bf16+bf16_in_out" if the maps are bfloat16, too.
+  [[nodiscard]] virtual std::string name() const = 0;
   [[nodiscard]] virtual size_t weight_bytes() const = 0;
   /// Bytes that run() needs with a team of `threads`; 64-byte aligned, contents arbitrary.
   [[nodiscard]] virtual size_t scratch_bytes(int threads) const = 0;
@@ -106,13 +113,14 @@ class Conv {
   [[nodiscard]] virtual bool reads_input_first() const { return false; }
   /// Shapes: input (batch, in_h, in_w, in_c), output and addend (batch, out_h, out_w, out_c),
   /// dense; addend is null unless has_addend and may be the output. 1 <= batch <= max_batch.
+  /// Maps of bfloat16 are passed as floats, too, half as many; then the output is not the addend.
   virtual void run(const float* input, const float* addend, float* output, int batch, void* scratch,
                    const Parallel& parallel) const = 0;
 };
 
 /// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group, and
 /// 6x6 float32 alone; depthwise as many groups as input and output channels; direct one group.
-/// Winograd alone pools.
+/// Winograd alone pools. Maps of bfloat16 want kBf16 and an even number of channels.
 [[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc,
                                ConvPrecision precision = ConvPrecision::kFp32);
 

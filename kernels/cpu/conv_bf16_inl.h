@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/conv_simd.h"
+#include "kernels/cpu/conv_words_inl.h"
 
 namespace face::cpu::FACE_CONV_ISA {
 
@@ -30,7 +31,7 @@ FACE_INLINE W rounded_bits(W bits) {
 }
 
 template <int kLanes>
-FACE_INLINE void store_rounded(float* words, Vec<kLanes> x) {
+FACE_INLINE void store_rounded(void* words, Vec<kLanes> x) {
   if constexpr (kLanes == 1) {
     const uint32_t bits = rounded_bits(__builtin_bit_cast(uint32_t, x));
     __builtin_memcpy(words, &bits, sizeof(bits));
@@ -39,6 +40,20 @@ FACE_INLINE void store_rounded(float* words, Vec<kLanes> x) {
     const auto halves = __builtin_convertvector(bits, typename WordsOf<kLanes>::half);
     __builtin_memcpy(words, &halves, sizeof(halves));
   }
+}
+
+/// kLanes bfloat16 numbers.
+template <int kLanes>
+FACE_INLINE Vec<kLanes> load_halves(const uint16_t* halves) {
+  typename WordsOf<kLanes>::half x;
+  __builtin_memcpy(&x, halves, sizeof(x));
+  return __builtin_bit_cast(Vec<kLanes>, __builtin_convertvector(x, Words<kLanes>) << 16);
+}
+template <>
+FACE_INLINE float load_halves<1>(const uint16_t* halves) {
+  uint16_t x;
+  __builtin_memcpy(&x, halves, sizeof(x));
+  return __builtin_bit_cast(float, uint32_t{x} << 16);
 }
 
 /// sum + the products of both halves of each lane of `w` with those of `x`.
@@ -54,14 +69,39 @@ FACE_INLINE Vec<kLanes> dot_halves(Vec<kLanes> sum, Vec<kLanes> w, float x) {
 
 #ifdef __AVX512BF16__
 template <>
-FACE_INLINE void store_rounded<16>(float* words, Vec<16> x) {
+FACE_INLINE void store_rounded<16>(void* words, Vec<16> x) {
   const auto halves = _mm512_cvtneps_pbh((__m512)x);
   __builtin_memcpy(words, &halves, sizeof(halves));
 }
 template <>
-FACE_INLINE void store_rounded<8>(float* words, Vec<8> x) {
+FACE_INLINE void store_rounded<8>(void* words, Vec<8> x) {
   const auto halves = _mm256_cvtneps_pbh((__m256)x);
   __builtin_memcpy(words, &halves, sizeof(halves));
+}
+template <>
+FACE_INLINE void store_rounded<4>(void* words, Vec<4> x) {
+  const auto halves = _mm_cvtneps_pbh((__m128)x);
+  __builtin_memcpy(words, &halves, 4 * sizeof(uint16_t));
+}
+// GCC 12 makes several instructions of each conversion above; without a mask, the intrinsic of 16
+// lanes warns (PR 105593).
+template <>
+FACE_INLINE Vec<16> load_halves<16>(const uint16_t* halves) {
+  __m256i x;
+  __builtin_memcpy(&x, halves, sizeof(x));
+  return (Vec<16>)((Words<16>)_mm512_maskz_cvtepu16_epi32(0xffff, x) << 16);
+}
+template <>
+FACE_INLINE Vec<8> load_halves<8>(const uint16_t* halves) {
+  __m128i x;
+  __builtin_memcpy(&x, halves, sizeof(x));
+  return (Vec<8>)((Words<8>)_mm256_cvtepu16_epi32(x) << 16);
+}
+template <>
+FACE_INLINE Vec<4> load_halves<4>(const uint16_t* halves) {
+  __m128i x{};
+  __builtin_memcpy(&x, halves, 4 * sizeof(*halves));
+  return (Vec<4>)((Words<4>)_mm_cvtepu16_epi32(x) << 16);
 }
 template <>
 FACE_INLINE Vec<16> dot_halves<16>(Vec<16> sum, Vec<16> w, float x) {
@@ -73,9 +113,29 @@ FACE_INLINE Vec<8> dot_halves<8>(Vec<8> sum, Vec<8> w, float x) {
 }
 #endif
 
+/// See Fp32Map (conv_words_inl.h).
+struct Bf16Map {
+  using Element = uint16_t;
+
+  template <int kLanes>
+  static FACE_INLINE Vec<kLanes> load(const Element* p) {
+    return load_halves<kLanes>(p);
+  }
+  template <int kLanes>
+  static FACE_INLINE void store(Element* p, Vec<kLanes> x) {
+    if constexpr (kLanes == 1) {
+      const auto half = static_cast<Element>(rounded_bits(__builtin_bit_cast(uint32_t, x)));
+      __builtin_memcpy(p, &half, sizeof(half));
+    } else {
+      store_rounded<kLanes>(p, x);
+    }
+  }
+};
+
 /// See Fp32Words (conv_words_inl.h).
 struct Bf16Words {
   static constexpr int kChannels = 2;
+  using SmallMap = Bf16Map;
 
   /// A lone channel is the last one of an odd number: the other half becomes zero.
   template <int kLanes>

@@ -5,8 +5,8 @@
 // In NHWC the kernel_w pixels under one row of a window are one contiguous run, so a window is
 // kernel_h pointers. Runs that leave the image point to zeros (above, below) or to a copy with
 // zeros in place of the missing pixels (left, right). For bfloat16 a task makes words of its
-// windows first, once for all its channels. Behind a depthwise stage, windows are pixels that the
-// task computes first.
+// windows first, once for all its channels; a map of bfloat16 consists of words. Behind a depthwise
+// stage, windows are pixels that the task computes first.
 #include <algorithm>
 
 #include "kernels/cpu/conv_depthwise.h"
@@ -53,7 +53,7 @@ class DirectConv final : public Conv {
 
   std::string name() const override {
     return std::string(stage_ != nullptr ? "depthwise_direct" : "direct") +
-           (bf16_ ? "_bf16:" : ":") + to_string(isa_);
+           (bf16_ ? "_bf16:" : ":") + to_string(isa_) + map_suffix(desc_);
   }
   size_t weight_bytes() const override {
     return packed_words_ * sizeof(float) + (stage_ != nullptr ? stage_->weight_bytes() : 0);
@@ -92,8 +92,10 @@ class DirectConv final : public Conv {
   std::vector<LaneBlock> blocks_;
   std::vector<size_t> block_offset_;
   bool bf16_;
+  bool makes_words_;   // of its windows
   bool is_pointwise_;  // windows are the pixels themselves, in order
-  int run_;            // floats under one kernel row
+  int pixel_;          // floats of the input's pixels, or words if it is bfloat16
+  int run_;            // likewise, under one kernel row
   int run_words_;
   int most_pixels_;  // of a task
   size_t packed_words_ = 0;
@@ -122,11 +124,13 @@ DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& wei
       stage_(std::move(stage)),
       blocks_(lane_blocks(kernels_->lanes, desc.out_channels)),
       bf16_(precision == ConvPrecision::kBf16),
+      makes_words_(bf16_ && !desc.bf16_input),
       is_pointwise_(desc.kernel_h == 1 && desc.kernel_w == 1 && desc.stride == 1 &&
                     desc.pad_top == 0 && desc.pad_left == 0 && desc.out_height == desc.in_height &&
                     desc.out_width == desc.in_width),
-      run_(desc.kernel_w * desc.in_channels),
-      run_words_(bf16_ ? ceil_div(run_, 2) : run_),
+      pixel_(desc.bf16_input ? desc.in_channels / 2 : desc.in_channels),
+      run_(desc.kernel_w * pixel_),
+      run_words_(bf16_ ? ceil_div(desc.kernel_w * desc.in_channels, 2) : run_),
       most_pixels_(most_pixels(desc.kernel_h * run_words_)),
       zeros_(aligned_zeros(run_)) {
   int max_lanes = 0;
@@ -143,7 +147,7 @@ DirectConv::DirectConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& wei
       std::min(most_pixels_, border_columns(desc) * (ceil_div(most_pixels_, desc.out_width) + 1));
   const int copied_pixels = stage_ != nullptr ? most_pixels_ : border_pixels;
   copy_floats_ = round_to_line(static_cast<size_t>(copied_pixels) * desc.kernel_h * run_);
-  if (bf16_) word_floats_ = round_to_line(rows * run_words_);
+  if (makes_words_) word_floats_ = round_to_line(rows * run_words_);
   pack(weights.weights);
 }
 
@@ -170,16 +174,16 @@ void DirectConv::pack(const float* weights) {
 /// Where the run begins that starts at pixel (y, x) of `image`, either of which may be outside.
 const float* DirectConv::window_row(const float* image, int y, int x, float*& copies) const {
   if (y < 0 || y >= desc_.in_height) return zeros_.get();
-  const float* row = image + static_cast<size_t>(y) * desc_.in_width * desc_.in_channels;
+  const float* row = image + static_cast<size_t>(y) * desc_.in_width * pixel_;
   const int begin = std::max(x, 0), end = std::min(x + desc_.kernel_w, desc_.in_width);
-  if (end - begin == desc_.kernel_w) return row + static_cast<size_t>(x) * desc_.in_channels;
+  if (end - begin == desc_.kernel_w) return row + static_cast<size_t>(x) * pixel_;
   float* copy = copies;
   copies += run_;
   std::fill_n(copy, run_, 0.f);
   if (begin < end) {
-    std::copy_n(row + static_cast<size_t>(begin) * desc_.in_channels,
-                static_cast<size_t>(end - begin) * desc_.in_channels,
-                copy + static_cast<size_t>(begin - x) * desc_.in_channels);
+    std::copy_n(row + static_cast<size_t>(begin) * pixel_,
+                static_cast<size_t>(end - begin) * pixel_,
+                copy + static_cast<size_t>(begin - x) * pixel_);
   }
   return copy;
 }
@@ -187,10 +191,10 @@ const float* DirectConv::window_row(const float* image, int y, int x, float*& co
 void DirectConv::find_windows(const float* input, size_t begin, int pixels, const float** windows,
                               float* copies) const {
   if (is_pointwise_) {
-    for (int i = 0; i < pixels; ++i) windows[i] = input + (begin + i) * desc_.in_channels;
+    for (int i = 0; i < pixels; ++i) windows[i] = input + (begin + i) * pixel_;
     return;
   }
-  const size_t row = static_cast<size_t>(desc_.in_width) * desc_.in_channels;
+  const size_t row = static_cast<size_t>(desc_.in_width) * pixel_;
   const size_t out_image = static_cast<size_t>(desc_.out_height) * desc_.out_width;
   const float* image = input + begin / out_image * row * desc_.in_height;
   int y = static_cast<int>(begin % out_image) / desc_.out_width;
@@ -199,7 +203,7 @@ void DirectConv::find_windows(const float* input, size_t begin, int pixels, cons
     const int y0 = y * desc_.stride - desc_.pad_top, x0 = x * desc_.stride - desc_.pad_left;
     if (y0 >= 0 && x0 >= 0 && y0 + desc_.kernel_h <= desc_.in_height &&
         x0 + desc_.kernel_w <= desc_.in_width) {
-      const float* window = image + y0 * row + static_cast<size_t>(x0) * desc_.in_channels;
+      const float* window = image + y0 * row + static_cast<size_t>(x0) * pixel_;
       for (int ky = 0; ky < desc_.kernel_h; ++ky, window += row) windows[ky * pixels + i] = window;
     } else {
       for (int ky = 0; ky < desc_.kernel_h; ++ky) {
@@ -233,7 +237,8 @@ void DirectConv::prepare(const float* input, const Epilogue& epilogue, float* ow
   } else {
     find_windows(input, a.pixel_begin, a.pixels, windows, copies);
   }
-  if (bf16_) kernels.words({windows, a.pixels * desc_.kernel_h, run_, copies + copy_floats_});
+  if (makes_words_)
+    kernels.words({windows, a.pixels * desc_.kernel_h, run_, copies + copy_floats_});
   a.windows = windows;
   a.sources = kernels.sources(epilogue, a.pixel_begin, a.pixels, sources);
 }

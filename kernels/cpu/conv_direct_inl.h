@@ -60,16 +60,17 @@ FACE_INLINE void begin_windows(const DirectBlock& a, int pixel, Sums& sums) {
 }
 
 /// Activation of whole vectors, to the output.
-template <int kPixels, int kVectors, bool kHalf, typename Sums>
+template <typename Map, int kPixels, int kVectors, bool kHalf, typename Sums>
 FACE_INLINE void finish_windows(const DirectBlock& a, int pixel, Sums& sums) {
   const size_t channels = a.epilogue.channels;
-  float* out = a.output + (a.pixel_begin + pixel) * channels + a.channel_begin;
+  auto* out = elements<Map>(a.output) + (a.pixel_begin + pixel) * channels + a.channel_begin;
   with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() FACE_LAMBDA_INLINE {
     for_vectors<kVectors, kHalf>([&]<int kLanes>(int j, int lane) FACE_LAMBDA_INLINE {
       const Activation<kKind, kLanes> activation(a.epilogue, a.channel_begin + lane);
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i)
-        store(out + i * channels + lane, activation(vector_of<kLanes>(sums, i, j)));
+        Map::template store<kLanes>(out + i * channels + lane,
+                                    activation(vector_of<kLanes>(sums, i, j)));
     });
   });
 }
@@ -116,7 +117,10 @@ FACE_INLINE void multiply_windows(const DirectBlock& a, const DirectSlice& s, in
       }
     }
   }
-  if (s.last && is_full) return finish_windows<kPixels, kVectors, kHalf>(a, pixel, sum);
+  if (s.last && is_full)
+    return with_map<Number>(a.epilogue.bf16_output, [&]<typename Map>() FACE_LAMBDA_INLINE {
+      finish_windows<Map, kPixels, kVectors, kHalf>(a, pixel, sum);
+    });
   for_vectors<kVectors, kHalf>([&]<int kPart>(int j, int lane) FACE_LAMBDA_INLINE {
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels; ++i)
@@ -207,16 +211,17 @@ void multiply_direct(const DirectBlock& a) {
 }
 
 /// Outputs of a block of which some lanes have no channel.
-template <EpilogueKind kKind>
+template <typename Map, EpilogueKind kKind>
 void finish_sums(const DirectBlock& a) {
   for (int i = 0; i < a.pixels; ++i) {
     const float* sums = a.sums + static_cast<size_t>(i) * a.lanes;
     const PixelSources sources =
         a.sources == nullptr ? PixelSources{a.epilogue.bias, nullptr} : a.sources[i];
-    float* out = a.output + (a.pixel_begin + i) * a.epilogue.channels + a.channel_begin;
+    auto* out =
+        elements<Map>(a.output) + (a.pixel_begin + i) * a.epilogue.channels + a.channel_begin;
     for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
-      store(out + c, finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue, sources,
-                                           a.channel_begin + c));
+      Map::template store<kLanes>(out + c, finish<kKind, kLanes>(load<kLanes>(sums + c), a.epilogue,
+                                                                 sources, a.channel_begin + c));
     });
   }
 }
@@ -225,7 +230,9 @@ template <typename Number>
 void direct_block(const DirectBlock& a) {
   multiply_direct<Number>(a);
   if (a.channels == a.lanes) return;
-  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() { finish_sums<kKind>(a); });
+  with_map<Number>(a.epilogue.bf16_output, [&]<typename Map>() {
+    with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() { finish_sums<Map, kKind>(a); });
+  });
 }
 
 inline const PixelSources* direct_sources(const Epilogue& e, size_t pixel_begin, int pixels,

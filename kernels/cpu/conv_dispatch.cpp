@@ -100,8 +100,20 @@ ConvIsa best_conv_isa(ConvPrecision precision) {
   return ConvIsa::kBaseline;
 }
 
+namespace {
+
+/// Whether maps of bfloat16, if there are any, are such as the kernels take.
+bool takes_maps(const ConvDesc& d, ConvPrecision precision) {
+  if (!d.bf16_input && !d.bf16_output) return true;
+  return precision == ConvPrecision::kBf16 && !(d.bf16_input && d.in_channels % 2 != 0) &&
+         !(d.bf16_output && d.out_channels % 2 != 0);
+}
+
+}  // namespace
+
 bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision precision) {
   const bool fp32 = precision == ConvPrecision::kFp32;
+  if (!takes_maps(d, precision)) return false;
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
       return d.groups == 1 && !d.max_pool;

@@ -41,6 +41,11 @@ std::vector<uint8_t> border_classes(int out, int in, int kernel, int stride, int
 
 }  // namespace
 
+const char* map_suffix(const ConvDesc& desc) {
+  if (desc.bf16_input) return desc.bf16_output ? "+bf16_in_out" : "+bf16_in";
+  return desc.bf16_output ? "+bf16_out" : "";
+}
+
 EpilogueTables::EpilogueTables(const ConvDesc& desc, const ConvWeights& weights)
     : bias_(static_cast<size_t>(desc.out_channels) * (desc.border_bias ? 9 : 1)),
       row_class_(border_classes(desc.out_height, desc.in_height, desc.kernel_h, desc.stride,
@@ -59,6 +64,7 @@ EpilogueTables::EpilogueTables(const ConvDesc& desc, const ConvWeights& weights)
   set_activation(desc, epilogue_);
   epilogue_.addend_upsampled = desc.addend_upsampled;
   epilogue_.max_pool = desc.max_pool;
+  epilogue_.bf16_output = desc.bf16_output;
   epilogue_.height = desc.out_height;
   epilogue_.width = desc.out_width;
   epilogue_.channels = desc.out_channels;

@@ -15,6 +15,9 @@ namespace face::cpu {
 [[nodiscard]] const ConvKernels& conv_kernels(ConvIsa isa,
                                               ConvPrecision precision = ConvPrecision::kFp32);
 
+/// What Conv::name() says of bfloat16 maps; empty if there are none.
+[[nodiscard]] const char* map_suffix(const ConvDesc& desc);
+
 /// Owns bias, slopes and border classes of one layer.
 class EpilogueTables {
  public:

@@ -24,6 +24,7 @@ struct Epilogue {
   const float* addend = nullptr;
   bool addend_upsampled = false;
   bool max_pool = false;                    // 2x2, stride 2, of Winograd's outputs alone
+  bool bf16_output = false;                 // the output is a map of bfloat16, passed as floats
   int height = 0, width = 0, channels = 0;  // of one output image, before it is pooled
 };
 
@@ -52,6 +53,7 @@ struct WinogradInput {
   int tile_origin = 0, tile_begin = 0, tile_end = 0;
   int channel_begin = 0, channel_end = 0;
   int tile_capacity = 0;
+  bool bf16_input = false;  // the input is a map of bfloat16, passed as floats
   size_t point_stride = 0;  // words
   float* v = nullptr;
 };

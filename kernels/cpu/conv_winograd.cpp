@@ -70,7 +70,7 @@ class WinogradConv final : public Conv {
 
   std::string name() const override {
     return std::string(to_string(algorithm_)) + (bf16_ ? "_bf16" : "") +
-           (desc_.max_pool ? "_pool:" : ":") + to_string(isa_);
+           (desc_.max_pool ? "_pool:" : ":") + to_string(isa_) + map_suffix(desc_);
   }
   size_t weight_bytes() const override { return packed_words_ * sizeof(float); }
   size_t scratch_bytes(int threads) const override;
@@ -224,6 +224,7 @@ size_t WinogradConv::scratch_bytes(int threads) const {
 WinogradInput WinogradConv::input_args(const float* input, const Plan& p, float* v) const {
   WinogradInput a;
   a.input = input;
+  a.bf16_input = desc_.bf16_input;
   a.zeros = zeros_.get();
   a.height = desc_.in_height;
   a.width = desc_.in_width;

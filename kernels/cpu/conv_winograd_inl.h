@@ -15,19 +15,20 @@ namespace face::cpu::FACE_CONV_ISA {
 // ---- input
 
 /// The pixels under one tile: rows and columns of a tile inside the image, or (at a border) a
-/// table.
+/// table. Of the elements of a map.
+template <typename Element>
 struct InnerPixels {
-  const float* origin;
+  const Element* origin;
   size_t row, pixel;
-  FACE_INLINE const float* at(int i, int j) const { return origin + i * row + j * pixel; }
+  FACE_INLINE const Element* at(int i, int j) const { return origin + i * row + j * pixel; }
 };
-template <int kNy, int kNx>
+template <typename Element, int kNy, int kNx>
 struct BorderPixels {
-  const float* pixels[kNy * kNx];
-  FACE_INLINE const float* at(int i, int j) const { return pixels[i * kNx + j]; }
+  const Element* pixels[kNy * kNx];
+  FACE_INLINE const Element* at(int i, int j) const { return pixels[i * kNx + j]; }
 };
 
-template <typename Number, int kMy, int kMx, int kLanes, typename Pixels>
+template <typename Number, typename Map, int kMy, int kMx, int kLanes, typename Pixels>
 FACE_INLINE void transform_lanes(const Pixels& pixels, int channel, float* v, size_t point_stride) {
   constexpr int kNy = kMy + 2, kNx = kMx + 2;
   Vec<kLanes> columns[kNy][kNx];
@@ -35,7 +36,7 @@ FACE_INLINE void transform_lanes(const Pixels& pixels, int channel, float* v, si
   for (int j = 0; j < kNx; ++j) {
     Vec<kLanes> d[kNy], t[kNy];
 #pragma GCC unroll 8
-    for (int i = 0; i < kNy; ++i) d[i] = load<kLanes>(pixels.at(i, j) + channel);
+    for (int i = 0; i < kNy; ++i) d[i] = Map::template load<kLanes>(pixels.at(i, j) + channel);
     input_transform<kMy>(d, t);
 #pragma GCC unroll 8
     for (int i = 0; i < kNy; ++i) columns[i][j] = t[i];
@@ -50,26 +51,27 @@ FACE_INLINE void transform_lanes(const Pixels& pixels, int channel, float* v, si
   }
 }
 
-template <typename Number, int kMy, int kMx, typename Pixels>
+template <typename Number, typename Map, int kMy, int kMx, typename Pixels>
 void transform_tile(const Pixels& pixels, const WinogradInput& a, float* v) {
   constexpr int kBlock = kWinogradDepthBlock * Number::kChannels;
   const size_t block_stride = static_cast<size_t>(a.tile_capacity) * kWinogradDepthBlock;
   for_lanes<kWidth>(a.channel_begin, a.channel_end, [&]<int kLanes>(int c) {
     float* out = v + c / kBlock * block_stride + c % kBlock / Number::kChannels;
-    transform_lanes<Number, kMy, kMx, kLanes>(pixels, c, out, a.point_stride);
+    transform_lanes<Number, Map, kMy, kMx, kLanes>(pixels, c, out, a.point_stride);
   });
 }
 
-template <int kMy, int kMx>
-BorderPixels<kMy + 2, kMx + 2> border_pixels(const WinogradInput& a, const float* image, int y0,
-                                             int x0) {
-  BorderPixels<kMy + 2, kMx + 2> border;
+template <typename Map, int kMy, int kMx, typename Element = typename Map::Element>
+BorderPixels<Element, kMy + 2, kMx + 2> border_pixels(const WinogradInput& a, const Element* image,
+                                                      int y0, int x0) {
+  const Element* zeros = elements<Map>(a.zeros);
+  BorderPixels<Element, kMy + 2, kMx + 2> border;
   for (int i = 0; i < kMy + 2; ++i) {
     for (int j = 0; j < kMx + 2; ++j) {
       const int y = y0 + i, x = x0 + j;
       const bool inside = y >= 0 && y < a.height && x >= 0 && x < a.width;
       border.pixels[i * (kMx + 2) + j] =
-          inside ? image + (static_cast<size_t>(y) * a.width + x) * a.channels : a.zeros;
+          inside ? image + (static_cast<size_t>(y) * a.width + x) * a.channels : zeros;
     }
   }
   return border;
@@ -77,31 +79,39 @@ BorderPixels<kMy + 2, kMx + 2> border_pixels(const WinogradInput& a, const float
 
 /// Asks for the pixels under the tile whose inner window begins at `origin`: the columns that its
 /// left neighbour does not share.
-template <int kMy, int kMx>
-FACE_INLINE void prefetch_tile(const float* origin, size_t row, size_t pixel) {
+template <int kMy, int kMx, typename Element>
+FACE_INLINE void prefetch_tile(const Element* origin, size_t row, size_t pixel) {
+  constexpr size_t kLine = 64 / sizeof(Element);
   const size_t begin = 2 * pixel, end = (kMx + 2) * pixel;
   for (int i = 0; i < kMy + 2; ++i) {
-    for (size_t k = begin; k < end; k += 16) __builtin_prefetch(origin + i * row + k);
+    for (size_t k = begin; k < end; k += kLine) __builtin_prefetch(origin + i * row + k);
+  }
+}
+
+template <typename Number, typename Map, int kMy, int kMx>
+void transform_tiles(const WinogradInput& a) {
+  const size_t row = static_cast<size_t>(a.width) * a.channels;
+  for (int tile = a.tile_begin; tile < a.tile_end; ++tile) {
+    const int image = tile / a.tiles_per_image, in_image = tile % a.tiles_per_image;
+    const int y0 = in_image / a.tiles_x * kMy - 1, x0 = in_image % a.tiles_x * kMx - 1;
+    const auto* pixels = elements<Map>(a.input) + image * row * a.height;
+    float* v = a.v + static_cast<size_t>(tile - a.tile_origin) * kWinogradDepthBlock;
+    if (y0 >= 0 && x0 >= 0 && y0 + kMy + 2 <= a.height && x0 + kMx + 2 <= a.width) {
+      const size_t pixel = a.channels;
+      const auto* origin = pixels + y0 * row + x0 * pixel;
+      prefetch_tile<kMy, kMx>(origin + 2 * kMx * pixel, row, pixel);
+      transform_tile<Number, Map, kMy, kMx>(InnerPixels<typename Map::Element>{origin, row, pixel},
+                                            a, v);
+    } else {
+      transform_tile<Number, Map, kMy, kMx>(border_pixels<Map, kMy, kMx>(a, pixels, y0, x0), a, v);
+    }
   }
 }
 
 template <typename Number, int kMy, int kMx>
 void winograd_input(const WinogradInput& a) {
-  const size_t row = static_cast<size_t>(a.width) * a.channels;
-  for (int tile = a.tile_begin; tile < a.tile_end; ++tile) {
-    const int image = tile / a.tiles_per_image, in_image = tile % a.tiles_per_image;
-    const int y0 = in_image / a.tiles_x * kMy - 1, x0 = in_image % a.tiles_x * kMx - 1;
-    const float* pixels = a.input + image * row * a.height;
-    float* v = a.v + static_cast<size_t>(tile - a.tile_origin) * kWinogradDepthBlock;
-    if (y0 >= 0 && x0 >= 0 && y0 + kMy + 2 <= a.height && x0 + kMx + 2 <= a.width) {
-      const size_t pixel = a.channels;
-      const float* origin = pixels + y0 * row + x0 * pixel;
-      prefetch_tile<kMy, kMx>(origin + 2 * kMx * pixel, row, pixel);
-      transform_tile<Number, kMy, kMx>(InnerPixels{origin, row, pixel}, a, v);
-    } else {
-      transform_tile<Number, kMy, kMx>(border_pixels<kMy, kMx>(a, pixels, y0, x0), a, v);
-    }
-  }
+  with_map<Number>(a.bf16_input,
+                   [&]<typename Map>() { transform_tiles<Number, Map, kMy, kMx>(a); });
 }
 
 // ---- products
@@ -283,32 +293,33 @@ class TileFinish {
   Vec<kLanes> bias_{};
 };
 
-template <int kMy, int kMx, EpilogueKind kKind, int kLanes>
+template <typename Map, int kMy, int kMx, EpilogueKind kKind, int kLanes>
 FACE_INLINE void output_lanes(const Epilogue& e, const OutputTile<kMy, kMx>& tile, float* output,
                               Vec<kLanes> (&rows)[kMy][kMx + 2], int channel) {
   const TileFinish<kMy, kMx, kKind, kLanes> finish(e, tile, channel);
   const size_t pixel = e.channels, row = e.width * pixel;
-  float* out = output + (static_cast<size_t>(tile.image) * e.height + tile.y) * row +
-               tile.x * pixel + channel;
+  auto* out = elements<Map>(output) + (static_cast<size_t>(tile.image) * e.height + tile.y) * row +
+              tile.x * pixel + channel;
   for (int i = 0; i < tile.height; ++i, out += row) {
     Vec<kLanes> pixels[kMx];
     output_transform<kMx>(rows[i], pixels);
 #pragma GCC unroll 6
     for (int j = 0; j < kMx; ++j) {
       if (j >= tile.width) break;
-      store(out + j * pixel, finish(i, j, pixels[j]));
+      Map::template store<kLanes>(out + j * pixel, finish(i, j, pixels[j]));
     }
   }
 }
 
 /// As output_lanes(), of maps that are pooled: height and width of the tile are even.
-template <int kMy, int kMx, EpilogueKind kKind, int kLanes>
+template <typename Map, int kMy, int kMx, EpilogueKind kKind, int kLanes>
 FACE_INLINE void pooled_lanes(const Epilogue& e, const OutputTile<kMy, kMx>& tile, float* output,
                               Vec<kLanes> (&rows)[kMy][kMx + 2], int channel) {
   const TileFinish<kMy, kMx, kKind, kLanes> finish(e, tile, channel);
   const size_t pixel = e.channels, row = e.width / 2 * pixel;
-  float* out = output + (static_cast<size_t>(tile.image) * (e.height / 2) + tile.y / 2) * row +
-               tile.x / 2 * pixel + channel;
+  auto* out = elements<Map>(output) +
+              (static_cast<size_t>(tile.image) * (e.height / 2) + tile.y / 2) * row +
+              tile.x / 2 * pixel + channel;
   for (int i = 0; i < tile.height; i += 2, out += row) {
     Vec<kLanes> upper[kMx], lower[kMx];
     output_transform<kMx>(rows[i], upper);
@@ -323,25 +334,25 @@ FACE_INLINE void pooled_lanes(const Epilogue& e, const OutputTile<kMy, kMx>& til
             larger<Vec<kLanes>>(finish(i, k, upper[k]), finish(i + 1, k, lower[k]));
         most = k == j ? one : larger<Vec<kLanes>>(most, one);
       }
-      store(out + j / 2 * pixel, most);
+      Map::template store<kLanes>(out + j / 2 * pixel, most);
     }
   }
 }
 
-template <int kMy, int kMx, EpilogueKind kKind>
+template <typename Map, int kMy, int kMx, EpilogueKind kKind>
 void output_tile(const WinogradOutput& a, const OutputTile<kMy, kMx>& tile, const float* m) {
   for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) {
     Vec<kLanes> rows[kMy][kMx + 2];
     inverse_transform<kMy, kMx, kLanes>(m + c, a.point_stride, rows);
     const int channel = a.channel_begin + c;
     if (a.epilogue.max_pool)
-      return pooled_lanes<kMy, kMx, kKind, kLanes>(a.epilogue, tile, a.output, rows, channel);
-    output_lanes<kMy, kMx, kKind, kLanes>(a.epilogue, tile, a.output, rows, channel);
+      return pooled_lanes<Map, kMy, kMx, kKind, kLanes>(a.epilogue, tile, a.output, rows, channel);
+    output_lanes<Map, kMy, kMx, kKind, kLanes>(a.epilogue, tile, a.output, rows, channel);
   });
 }
 
-template <int kMy, int kMx>
-void winograd_output(const WinogradOutput& a) {
+template <typename Map, int kMy, int kMx>
+void output_tiles(const WinogradOutput& a) {
   with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
     for (int t = a.tile_begin; t < a.tile_end; ++t) {
       const int in_image = t % a.tiles_per_image;
@@ -353,15 +364,21 @@ void winograd_output(const WinogradOutput& a) {
       tile.height = below < kMy ? below : kMy;
       tile.width = right < kMx ? right : kMx;
       find_sources(a.epilogue, tile);
-      output_tile<kMy, kMx, kKind>(a, tile, a.m + static_cast<size_t>(t - a.tile_begin) * a.lanes);
+      output_tile<Map, kMy, kMx, kKind>(a, tile,
+                                        a.m + static_cast<size_t>(t - a.tile_begin) * a.lanes);
     }
   });
 }
 
 template <typename Number, int kMy, int kMx>
+void winograd_output(const WinogradOutput& a) {
+  with_map<Number>(a.epilogue.bf16_output, [&]<typename Map>() { output_tiles<Map, kMy, kMx>(a); });
+}
+
+template <typename Number, int kMy, int kMx>
 constexpr WinogradKernels winograd_kernels() {
   return {&winograd_input<Number, kMy, kMx>, &winograd_gemm<Number, (kMy + 2) * (kMx + 2)>,
-          &winograd_output<kMy, kMx>};
+          &winograd_output<Number, kMy, kMx>};
 }
 
 template <typename Number>
