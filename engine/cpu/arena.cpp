@@ -17,8 +17,6 @@ struct Place {
 
 size_t whole_lines(size_t floats) { return (floats + 15) / 16 * 16; }
 
-size_t float_count(const Shape& s) { return whole_lines(size_t(s.channels) * s.height * s.width); }
-
 bool reads_first(const std::vector<OpMemory>& memory, size_t op) {
   return op < memory.size() && memory[op].reads_input_first;
 }
@@ -73,7 +71,7 @@ std::vector<bool> leaving_tensors(const Network& network) {
   return leaving;
 }
 
-ArenaPlan plan_arena(const Network& network, const std::vector<Shape>& shapes,
+ArenaPlan plan_arena(const Network& network, const std::vector<size_t>& floats,
                      const std::vector<OpMemory>& memory) {
   const std::vector<bool> leaving = leaving_tensors(network);
   const std::vector<int> last = last_uses(network, memory);
@@ -82,14 +80,15 @@ ArenaPlan plan_arena(const Network& network, const std::vector<Shape>& shapes,
   const auto add_place = [&](TensorId id, int first) {
     if (leaving[id]) return;
     place_of[id] = static_cast<int>(places.size());
-    places.push_back({float_count(shapes[id]), first, last[id], 0});
+    places.push_back({whole_lines(floats[id]), first, last[id], 0});
   };
   add_place(network.input.tensor, 0);
   for (size_t i = 0; i < network.ops.size(); ++i) {
     const Op& op = network.ops[i];
     const int begin = static_cast<int>(2 * i) + (reads_first(memory, i) ? 1 : 0);
     const int end = static_cast<int>(2 * i) + 1;
-    const bool reuse = op.addend != kNoTensor && op.addend != op.input && !op.addend_upsampled &&
+    const bool reuse = op.addend != kNoTensor && op.addend != op.input &&
+                       floats[op.addend] == floats[op.output] && !op.addend_upsampled &&
                        !leaving[op.output] && place_of[op.addend] >= 0 && last[op.addend] == end;
     if (!reuse) {
       add_place(op.output, begin);

@@ -29,8 +29,8 @@ struct OpMemory {
 
 /// An op's output takes the place of its addend if the addend is read for the last time there and
 /// has the same size. Largest tensors are placed first, each in the lowest gap that is free during
-/// its life. `memory`: of each op; empty: nothing is known.
-[[nodiscard]] ArenaPlan plan_arena(const Network& network, const std::vector<Shape>& shapes,
+/// its life. `floats`: of each tensor, per image; `memory`: of each op; empty: nothing is known.
+[[nodiscard]] ArenaPlan plan_arena(const Network& network, const std::vector<size_t>& floats,
                                    const std::vector<OpMemory>& memory = {});
 
 }  // namespace face::cpu

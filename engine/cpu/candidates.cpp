@@ -38,7 +38,7 @@ Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
           [algorithm, precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
             return make_conv(algorithm, best_conv_isa(precision), p.desc, p.weights, precision);
           },
-          bf16 ? rounded_error(algorithm) : 0.};
+          bf16 ? rounded_error(algorithm) : 0., bf16};
 }
 
 /// The candidate on rounded weights and inputs.

@@ -18,6 +18,8 @@ struct Candidate {
   std::function<std::unique_ptr<Layer>(const ConvProblem&)> make;
   /// Relative L2 error to expect of its output from rounding to bfloat16; 0: computes in float32.
   double error = 0;
+  /// Computes problems whose desc has bf16_input or bf16_output, of an even number of channels.
+  bool takes_bf16_maps = false;
 };
 
 /// In order of simplicity, those of fp32 first. Never empty. bf16: oneDNN's primitives and our

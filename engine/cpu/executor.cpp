@@ -2,7 +2,6 @@
 #include "engine/cpu/executor.h"
 
 #include <malloc.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,7 +11,7 @@
 #include "engine/cpu/arena.h"
 #include "engine/cpu/choice.h"
 #include "engine/cpu/fusion.h"
-#include "engine/cpu/onednn_conv.h"
+#include "engine/cpu/map_storage.h"
 #include "engine/cpu/precision_check.h"
 #include "engine/cpu/precision_rule.h"
 #include "engine/error.h"
@@ -26,25 +25,8 @@ constexpr int kTimedBatch = 2;  // batches of this size decide; a larger one beh
 
 size_t count(const Shape& s) { return size_t(s.channels) * s.height * s.width; }
 
-bool is_conv(const Op& op) {
-  return op.kind == OpKind::kConv || op.kind == OpKind::kFullyConnected;
-}
-
 [[noreturn]] void refuse(const std::string& reason) {
   throw Error(ErrorKind::kInvalidArgument, "compile: " + reason);
-}
-
-Shape input_shape_of(const Network& network, const CompileOptions& options) {
-  constexpr int kDefaultSide = 640;
-  const Input& in = network.input;
-  const auto side = [](int wanted, int own) {
-    if (wanted != 0) return wanted;
-    return own != 0 ? own : kDefaultSide;
-  };
-  const Shape shape{3, side(options.height, in.height), side(options.width, in.width)};
-  if (shape.height < 1 || shape.width < 1)
-    refuse("input of " + std::to_string(shape.height) + "x" + std::to_string(shape.width));
-  return shape;
 }
 
 Network graph_of(const Network& network, const CompileOptions& options) {
@@ -56,18 +38,26 @@ Network graph_of(const Network& network, const CompileOptions& options) {
   throw Error(ErrorKind::kDevice, "op '" + op.name + "': nothing on this CPU computes it");
 }
 
+/// How a convolution is computed: a layer is made for it.
+struct Method {
+  std::string way;  // the candidate's name
+  bool bf16_input = false, bf16_output = false;
+  friend bool operator==(const Method&, const Method&) = default;
+};
+
 /// One op, its layer and what it counts.
 struct Step {
   const Op* op = nullptr;
   std::unique_ptr<Layer> layer;
   double gflop = 0;  // per image
-  std::string way;   // candidate's name, of convolutions
+  Method method;     // of convolutions
 };
 
-/// A convolution that is to be computed another way.
+/// A convolution that is to be computed otherwise.
 struct Change {
   Step* step = nullptr;
   const Candidate* way = nullptr;
+  Method method;
 };
 
 class Executor final : public Executable {
@@ -113,6 +103,7 @@ class Executor final : public Executable {
   PixelLayout layout_;
   Parallel parallel_;
   std::vector<Shape> shapes_;
+  std::vector<bool> bf16_;  // tensors that are stored so: map_storage.h
   ArenaPlan plan_;
   std::vector<bool> leaving_;
   PrecisionRule rule_;
@@ -133,7 +124,8 @@ Executor::Executor(const Network& network, const ExecutorOptions& options)
       layout_(options.compile.layout),
       parallel_(openmp_parallel(team_size(options.compile))),
       shapes_(infer_shapes(graph_, input_.height, input_.width)),
-      plan_(plan_arena(graph_, shapes_)),
+      bf16_(shapes_.size()),
+      plan_(plan_arena(graph_, tensor_floats(shapes_, bf16_))),
       leaving_(leaving_tensors(graph_)),
       rule_(graph_, shapes_, precision_) {
   if (max_batch_ < 1) refuse("max_batch " + std::to_string(max_batch_));
@@ -183,7 +175,7 @@ Ways Executor::held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_b
     return make_executor(network_, exact);
   });
   Ways result = exact_enough_ways(convs, weight_budget, options.bf16_error, [&](const Ways& ways) {
-    const std::string key = check.key(ways);
+    const std::string key = check.key(ways, bf16_maps(graph_, shapes_, pass_, ways));
     if (const std::optional<double> known = Tuner::shared().error(key)) return *known;
     check.compute_exact();
     make_steps(ways);
@@ -204,7 +196,7 @@ void Executor::place_scratch() {
     const size_t floats = bytes / sizeof(float) / pass_ + 1;  // per image, as all of the arena
     memory.push_back({floats, step.layer->reads_input_first()});
   }
-  plan_ = plan_arena(graph_, shapes_, memory);
+  plan_ = plan_arena(graph_, tensor_floats(shapes_, bf16_), memory);
   arena_.reset();
   arena_ = aligned_zeros(plan_.floats * pass_);
 }
@@ -224,6 +216,7 @@ std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
 
 /// Layers that are computed as before stay.
 void Executor::make_steps(const Ways& ways) {
+  bf16_ = bf16_maps(graph_, shapes_, pass_, ways);
   std::vector<Change> changes;
   steps_.resize(graph_.ops.size());
   size_t conv = 0;
@@ -234,7 +227,8 @@ void Executor::make_steps(const Ways& ways) {
     step.gflop = 2e-9 * static_cast<double>(mac_count(op, shapes_));
     if (is_conv(op)) {
       const Candidate* way = ways[conv++];
-      if (step.way != way->name) changes.push_back({&step, way});
+      const Method method{way->name, bf16_[op.input], bf16_[op.output]};
+      if (step.method != method) changes.push_back({&step, way, method});
     } else if (step.layer == nullptr) {
       step.layer = make_plain_layer(op, shapes_of(op));
     }
@@ -243,20 +237,19 @@ void Executor::make_steps(const Ways& ways) {
 }
 
 void Executor::make_conv_layers(const std::vector<Change>& changes) const {
-  for (const auto& [step, way] : changes) step->layer.reset();
+  for (const Change& change : changes) change.step->layer.reset();
   auto layers = make_layers(
       changes.size(),
       [&](size_t i) {
-        const auto& [step, way] = changes[i];
-        auto layer = way->make(problem(*step->op));
-        if (layer == nullptr) refuse_op(*step->op);
+        const Op& op = *changes[i].step->op;
+        auto layer = changes[i].way->make(problem(op));
+        if (layer == nullptr) refuse_op(op);
         return layer;
       },
       parallel_);
   for (size_t i = 0; i < changes.size(); ++i) {
-    const auto& [step, way] = changes[i];
-    step->layer = std::move(layers[i]);
-    step->way = way->name;
+    changes[i].step->layer = std::move(layers[i]);
+    changes[i].step->method = changes[i].method;
   }
 }
 
@@ -264,7 +257,12 @@ LayerShapes Executor::shapes_of(const Op& op) const {
   return {shapes_[op.input], shapes_[op.output], pass_};
 }
 
-ConvProblem Executor::problem(const Op& op) const { return conv_problem(op, shapes_of(op)); }
+ConvProblem Executor::problem(const Op& op) const {
+  ConvProblem p = conv_problem(op, shapes_of(op));
+  p.desc.bf16_input = bf16_[op.input];
+  p.desc.bf16_output = bf16_[op.output];
+  return p;
+}
 
 std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions& options) const {
   std::vector<Candidate> all =
@@ -380,18 +378,6 @@ std::vector<LayerProfile> Executor::profile(const float* input, int batch) {
 }
 
 }  // namespace
-
-int team_size(const CompileOptions& options) {
-  if (options.threads < 0) refuse("threads " + std::to_string(options.threads));
-  return options.threads > 0 ? options.threads : omp_get_num_procs();
-}
-
-Precision resolve_precision(Precision precision) {
-  if (precision == Precision::kFp16)
-    refuse("precision fp16 is for CUDA; the CPU has fp32 and bf16");
-  if (precision != Precision::kAuto) return precision;
-  return has_native_bf16() ? Precision::kBf16 : Precision::kFp32;
-}
 
 std::unique_ptr<Executable> make_executor(const Network& network, const ExecutorOptions& options) {
   return std::make_unique<Executor>(network, options);

@@ -29,6 +29,10 @@ struct ExecutorOptions {
   std::function<bool(const Op& op, const std::string& candidate)> accept;
 };
 
+/// The input that the options ask for, or the network's own, or 640 pixels square.
+/// Throws Error(kInvalidArgument) if it has no pixels.
+[[nodiscard]] Shape input_shape_of(const Network& network, const CompileOptions& options);
+
 /// Threads the options ask for: those given, or the cores this process may use.
 [[nodiscard]] int team_size(const CompileOptions& options);
 

@@ -40,6 +40,10 @@ void set_window(ConvDesc& d, const Op& op) {
 
 }  // namespace
 
+bool is_conv(const Op& op) {
+  return op.kind == OpKind::kConv || op.kind == OpKind::kFullyConnected;
+}
+
 ConvProblem conv_problem(const Op& op, const LayerShapes& s) {
   ConvProblem p;
   ConvDesc& d = p.desc;

@@ -3,7 +3,8 @@
 //
 // Every op keeps the contract of a convolution of kernels/cpu/conv.h: NHWC float32 in and out, a
 // dense batch, an optional addend that may be the output, scratch from the caller, a team to
-// spread over. So own kernels, oneDNN primitives and plain loops are interchangeable.
+// spread over. So own kernels, oneDNN primitives and plain loops are interchangeable, but for maps
+// of bfloat16 (map_storage.h).
 #pragma once
 
 #include <memory>
@@ -36,7 +37,8 @@ struct ConvProblem {
     return (depthwise != nullptr ? *depthwise : *this).desc;
   }
 };
-/// REQUIRES: op.kind is kConv or kFullyConnected; the op's weights outlive the problem.
+[[nodiscard]] bool is_conv(const Op& op);
+/// REQUIRES: is_conv(op); the op's weights outlive the problem.
 [[nodiscard]] ConvProblem conv_problem(const Op& op, const LayerShapes& shapes);
 /// The problem without what comes first.
 [[nodiscard]] ConvProblem without_depthwise(const ConvProblem& problem);

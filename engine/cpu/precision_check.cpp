@@ -120,9 +120,11 @@ PrecisionCheck::PrecisionCheck(const Network& network, const Shape& input,
   options_.timing_path.clear();
 }
 
-std::string PrecisionCheck::key(const Ways& ways) const {
+std::string PrecisionCheck::key(const Ways& ways, const std::vector<bool>& bf16_maps) const {
   Digest names;
   for (const Candidate* way : ways) names.add(way->name);
+  for (size_t id = 0; id < bf16_maps.size(); ++id)
+    if (bf16_maps[id]) names.add(uint64_t{id});
   std::ostringstream text;
   text << kRevision << ' ' << std::hex << digest_ << std::dec << ' ' << options_.height << 'x'
        << options_.width << ' ' << together_ << ' ' << options_.threads << ' ' << std::hex

@@ -40,8 +40,8 @@ class PrecisionCheck {
                  MakeExact make_exact);
 
   /// What an error depends on, but for the machine (machine_line()): the network's digest, its
-  /// input, the team, the ways. One line.
-  [[nodiscard]] std::string key(const Ways& ways) const;
+  /// input, the team, the ways, the tensors stored as bfloat16 (map_storage.h). One line.
+  [[nodiscard]] std::string key(const Ways& ways, const std::vector<bool>& bf16_maps) const;
 
   /// The answers in float32, computed once. They take a second set of weights for a while: a good
   /// moment is before the first has been made.

@@ -37,6 +37,29 @@ TEST(Candidates, LargestTilesAreNotOfferedInBf16) {
   EXPECT_FALSE(offers(problem(64, 112, 112), Precision::kBf16, "winograd6x6_bf16"));
 }
 
+/// Names of those that take maps of bfloat16.
+std::vector<std::string> takers(const ConvProblem& p, Precision precision) {
+  std::vector<std::string> names;
+  for (const Candidate& c : conv_candidates(p, precision, 1))
+    if (c.takes_bf16_maps) names.push_back(c.name);
+  return names;
+}
+
+TEST(Candidates, OwnBf16KernelsTakeBf16Maps) {
+  using Names = std::vector<std::string>;
+  const Names winograd = {"winograd2x2_bf16", "winograd2x4_bf16", "winograd4x4_bf16"};
+  ConvProblem p = problem(64, 112, 112);
+  EXPECT_EQ(takers(p, Precision::kFp32), Names{});
+  Names all = winograd;
+  all.insert(all.begin(), "direct_bf16");
+  EXPECT_EQ(takers(p, Precision::kBf16), all);
+  p.desc.max_pool = true;  // which direct convolutions have behind them
+  EXPECT_EQ(takers(p, Precision::kBf16), winograd);
+  p.desc.max_pool = false;
+  p.sigmoid = true;
+  EXPECT_EQ(takers(p, Precision::kBf16), Names{});
+}
+
 TEST(Candidates, StridedLayersHaveNoWinograd) {
   ConvProblem p = problem(64, 112, 112);
   p.desc.stride = p.stride_w = 2;

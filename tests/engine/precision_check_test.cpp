@@ -150,7 +150,7 @@ std::string key_of(const Network& network) {
   const Candidate direct{"direct", {}, 0}, winograd{"winograd4x4_bf16", {}, 1};
   const PrecisionCheck check(network, {3, network.input.height, network.input.width},
                              options_for().compile, {});
-  return check.key({&direct, &winograd});
+  return check.key({&direct, &winograd}, {});
 }
 
 TEST(KeptError, IsNotMeasuredAgain) {
@@ -206,20 +206,26 @@ TEST(KeptError, InfiniteIsNotKept) {
   EXPECT_FALSE(Tuner::shared().error("infinite").has_value());
 }
 
-TEST(Key, DependsOnSizeTeamAndWays) {
+TEST(Key, DependsOnSizeTeamWaysAndMaps) {
   OwnedNetwork owned;
   fill(owned);
   const Candidate a{"a", {}, 0}, b{"b", {}, 0}, ab{"ab", {}, 0}, none{"", {}, 0};
-  const auto key = [&](const Shape& shape, int threads, int batch, const Ways& ways) {
+  const auto key = [&](const Shape& shape, int threads, int batch, const Ways& ways,
+                       const std::vector<bool>& maps = {false, false}) {
     CompileOptions options{.max_batch = batch, .threads = threads};
-    return PrecisionCheck(owned.network, shape, options, {}).key(ways);
+    return PrecisionCheck(owned.network, shape, options, {}).key(ways, maps);
   };
-  const std::set<std::string> keys = {
-      key({3, 24, 24}, 1, 2, {&a, &b}),    key({3, 24, 25}, 1, 2, {&a, &b}),
-      key({3, 25, 24}, 1, 2, {&a, &b}),    key({3, 24, 24}, 2, 2, {&a, &b}),
-      key({3, 24, 24}, 1, 1, {&a, &b}),    key({3, 24, 24}, 1, 2, {&b, &a}),
-      key({3, 24, 24}, 1, 2, {&ab, &none})};
-  EXPECT_EQ(keys.size(), 7u);
+  const std::set<std::string> keys = {key({3, 24, 24}, 1, 2, {&a, &b}),
+                                      key({3, 24, 25}, 1, 2, {&a, &b}),
+                                      key({3, 25, 24}, 1, 2, {&a, &b}),
+                                      key({3, 24, 24}, 2, 2, {&a, &b}),
+                                      key({3, 24, 24}, 1, 1, {&a, &b}),
+                                      key({3, 24, 24}, 1, 2, {&b, &a}),
+                                      key({3, 24, 24}, 1, 2, {&ab, &none}),
+                                      key({3, 24, 24}, 1, 2, {&a, &b}, {true, false}),
+                                      key({3, 24, 24}, 1, 2, {&a, &b}, {false, true}),
+                                      key({3, 24, 24}, 1, 2, {&a, &b}, {true, true})};
+  EXPECT_EQ(keys.size(), 10u);
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "engine/cpu/map_storage.h"
+
+#include "engine/cpu/arena.h"
+
+namespace face::cpu {
+namespace {
+
+size_t count(const Shape& s) { return size_t(s.channels) * s.height * s.width; }
+
+bool is_worthwhile(const Shape& shape, int images) {
+  return shape.channels % 2 == 0 && images * count(shape) * sizeof(float) > kMostFp32MapBytes;
+}
+
+}  // namespace
+
+std::vector<bool> bf16_maps(const Network& graph, const std::vector<Shape>& shapes, int images,
+                            const std::vector<const Candidate*>& ways) {
+  std::vector<bool> written(shapes.size(), false), read_as_fp32 = leaving_tensors(graph);
+  size_t conv = 0;
+  for (const Op& op : graph.ops) {
+    const bool takes = is_conv(op) && ways[conv++]->takes_bf16_maps;
+    written[op.output] = takes;
+    if (!takes) read_as_fp32[op.input] = true;
+    if (op.addend != kNoTensor) read_as_fp32[op.addend] = true;
+  }
+  std::vector<bool> result(shapes.size());
+  for (size_t id = 0; id < shapes.size(); ++id)
+    result[id] = written[id] && !read_as_fp32[id] && is_worthwhile(shapes[id], images);
+  return result;
+}
+
+std::vector<size_t> tensor_floats(const std::vector<Shape>& shapes, const std::vector<bool>& bf16) {
+  std::vector<size_t> floats(shapes.size());
+  for (size_t id = 0; id < shapes.size(); ++id) floats[id] = count(shapes[id]) / (bf16[id] ? 2 : 1);
+  return floats;
+}
+
+}  // namespace face::cpu
