@@ -91,9 +91,8 @@ cpu::ConvDesc describe(const Layer& layer) {
 
 /// Weights are copied `copies` times and used in turn, so that they come from where they would in
 /// a network: memory, if all its layers together outgrow the caches.
-void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm algorithm,
+void run_layer(benchmark::State& state, const cpu::ConvDesc& d, cpu::ConvAlgorithm algorithm,
                cpu::ConvPrecision precision, int threads) {
-  const cpu::ConvDesc d = describe(layer);
   const size_t taps = size_t(d.in_channels / d.groups) * d.kernel_h * d.kernel_w;  // per output
   const auto weights = random_floats(size_t(d.out_channels) * taps);
   const cpu::ConvWeights w{weights.data(), nullptr, nullptr};
@@ -103,19 +102,21 @@ void run_layer(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm a
     convs.push_back(cpu::make_conv(algorithm, cpu::best_conv_isa(precision), d, w, precision));
     bytes += convs.back()->weight_bytes();
   } while (bytes < (64u << 20) && convs.size() < 8);
-  const size_t in = static_cast<size_t>(layer.batch) * d.in_height * d.in_width * d.in_channels;
-  const size_t out = static_cast<size_t>(layer.batch) * d.out_height * d.out_width * d.out_channels;
+  const int batch = d.max_batch;
+  const size_t in = static_cast<size_t>(batch) * d.in_height * d.in_width * d.in_channels;
+  const size_t out = static_cast<size_t>(batch) * d.out_height * d.out_width * d.out_channels;
   auto input = random_floats(in);
   std::vector<float> output(out);
   const auto scratch = cpu::aligned_zeros(convs[0]->scratch_bytes(threads) / sizeof(float));
   const auto parallel = cpu::openmp_parallel(threads);
   size_t turn = 0;
   for (auto _ : state) {
-    convs[turn++ % convs.size()]->run(input.data(), nullptr, output.data(), layer.batch,
-                                      scratch.get(), parallel);
+    convs[turn++ % convs.size()]->run(input.data(), nullptr, output.data(), batch, scratch.get(),
+                                      parallel);
   }
   const double own_weights = static_cast<double>(bytes) / static_cast<double>(convs.size());
-  report(state, {2. * double(out) * double(taps), 4. * double(in + out) + own_weights}, threads);
+  const double maps = (d.bf16_input ? 2. : 4.) * double(in + out);
+  report(state, {2. * double(out) * double(taps), maps + own_weights}, threads);
 }
 
 /// A depthwise 3x3 and a 1x1 convolution, as one layer: `in` channels to `out`.
@@ -163,11 +164,15 @@ void register_benchmark(const std::string& name, const F& run) {
       ->MeasureProcessCPUTime();
 }
 
-void register_layer(const Layer& layer, cpu::ConvPrecision precision, int threads) {
-  for (const auto algorithm : cpu::conv_algorithms(describe(layer), precision)) {
-    register_benchmark(
-        name_of(layer, cpu::to_string(algorithm), precision, threads),
-        [=](benchmark::State& state) { run_layer(state, layer, algorithm, precision, threads); });
+/// `bf16_maps`: input and output are stored as bfloat16.
+void register_layer(const Layer& layer, cpu::ConvPrecision precision, bool bf16_maps, int threads) {
+  cpu::ConvDesc d = describe(layer);
+  d.bf16_input = d.bf16_output = bf16_maps;
+  for (const auto algorithm : cpu::conv_algorithms(d, precision)) {
+    const std::string kernel = std::string(cpu::to_string(algorithm)) + (bf16_maps ? "_maps" : "");
+    register_benchmark(name_of(layer, kernel, precision, threads), [=](benchmark::State& state) {
+      run_layer(state, d, algorithm, precision, threads);
+    });
   }
 }
 
@@ -186,8 +191,10 @@ int main(int argc, char** argv) {
   const bool bf16 = face::cpu::supported(face::cpu::ConvIsa::kAvx512Bf16, ConvPrecision::kBf16);
   for (const int threads : {1, 2}) {
     for (const auto& layer : face::bench::kLayers) {
-      face::bench::register_layer(layer, ConvPrecision::kFp32, threads);
-      if (bf16) face::bench::register_layer(layer, ConvPrecision::kBf16, threads);
+      face::bench::register_layer(layer, ConvPrecision::kFp32, false, threads);
+      if (!bf16) continue;
+      for (const bool maps : {false, true})
+        face::bench::register_layer(layer, ConvPrecision::kBf16, maps, threads);
     }
     for (const auto& layer : face::bench::kSeparable) {
       face::bench::register_separable(layer, ConvPrecision::kFp32, threads);
