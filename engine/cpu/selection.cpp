@@ -23,8 +23,9 @@ constexpr size_t kEvictBytes = size_t{48} << 20;  // more than a last-level cach
 constexpr int kHeatRounds = 2;
 constexpr double kHeatMacs = 4e7;  // multiplications of a heat per thread: about a millisecond
 constexpr double kHopeless = 1.4;  // times the best of the heat: not in the final
-constexpr int kFinalRounds = 3, kLongFinalRounds = 2;
-constexpr double kLongMilliseconds = 4;  // of a run that little disturbs
+constexpr int kFinalRounds = 3, kLongFinalRounds = 2, kShortFinalRounds = 16;
+constexpr double kLongMilliseconds = 4;   // of a run that little disturbs
+constexpr double kFinalMilliseconds = 6;  // that short runs of a layer may take together
 constexpr double kTie = 1.03;
 constexpr int kDeepSum = 500;  // products per output, beside which bias and activation are nothing
 
@@ -157,6 +158,13 @@ struct Tuner::State {
     return field;
   }
 
+  static size_t largest_weights(const Field& field) {
+    size_t largest = 0;
+    for (const Contender& c : field)
+      if (c.layer != nullptr) largest = std::max(largest, c.timing.weight_bytes);
+    return largest;
+  }
+
   static double best_of(const Field& field) {
     double best = std::numeric_limits<double>::infinity();
     for (const Contender& c : field) best = std::min(best, c.timing.milliseconds);
@@ -174,11 +182,11 @@ struct Tuner::State {
   /// with cold weights: each layer reads only its own.
   void race(Field& field, const Course& course, const LayerMemory& memory,
             const Parallel& parallel) {
-    size_t scratch_bytes = 0, largest = 0, all = 0;
+    const size_t largest = largest_weights(field);
+    size_t scratch_bytes = 0, all = 0;
     for (const Contender& c : field) {
       if (c.layer == nullptr) continue;
       scratch_bytes = std::max(scratch_bytes, c.layer->scratch_bytes(parallel.threads));
-      largest = std::max(largest, c.timing.weight_bytes);
       all += c.timing.weight_bytes;
     }
     // From the second round on, what the others read since its last run has left a layer cold, too.
@@ -238,6 +246,14 @@ struct Tuner::State {
     return {candidate.name, 1, weights * sizeof(float)};
   }
 
+  /// The shorter a run, the more may disturb it, and the less another costs; cold ones cost more.
+  static int final_rounds(double milliseconds, bool cold) {
+    if (milliseconds > kLongMilliseconds) return kLongFinalRounds;
+    if (cold) return kFinalRounds;
+    return std::clamp(static_cast<int>(kFinalMilliseconds / milliseconds), kFinalRounds,
+                      kShortFinalRounds);
+  }
+
   /// A heat of all on one image, or a part of it, then a final of the fast ones on the batch.
   std::vector<Timing> measure(const ConvProblem& problem, const std::vector<Candidate>& candidates,
                               const LayerMemory& memory, int batch, const Parallel& parallel) {
@@ -248,8 +264,7 @@ struct Tuner::State {
     race(field, {heat, 1, kHeatRounds, warm_bytes}, memory, parallel);
     const double scale = double(batch) * problem.desc.out_height / heat.desc.out_height;
     const bool sliced = heat.desc.out_height != problem.desc.out_height;
-    const bool is_long = scale * best_of(field) > kLongMilliseconds;
-    const int rounds = is_long ? kLongFinalRounds : kFinalRounds;
+    const int rounds = final_rounds(scale * best_of(field), largest_weights(field) > warm_bytes);
     if (advance(field, problem, sliced, scale, parallel) > 1)
       race(field, {problem, batch, rounds, warm_bytes}, memory, parallel);
     std::vector<Timing> timings;
