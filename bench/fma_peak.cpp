@@ -11,11 +11,12 @@ namespace face::bench {
 
 double fma_peak_gflops(int threads, cpu::ConvPrecision precision) {
   constexpr int kIterations = 1'000'000;
+  constexpr int kRuns = 60;  // a new thread may share its maker's core for tens of milliseconds
   const int products = precision == cpu::ConvPrecision::kBf16 ? 2 : 1;  // of a lane
   const cpu::ConvKernels& kernels = cpu::conv_kernels(cpu::best_conv_isa(precision), precision);
   const cpu::Parallel parallel = cpu::openmp_parallel(threads);
   double best = 0;
-  for (int run = 0; run < 10; ++run) {
+  for (int run = 0; run < kRuns; ++run) {
     const auto start = std::chrono::steady_clock::now();
     parallel(threads, [&](int, int) {
       volatile float sink = kernels.fma_loop(kIterations);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # scripts/gpu_check.sh - everything that only a GPU can show, in one command and under 9 minutes:
-# tests, compute-sanitizer, times of layers and networks, the worker under load, other runtimes.
+# tests, compute-sanitizer, times of layers and networks, the worker under load, the host's CPU, other runtimes.
 #
 #   scripts/gpu_check.sh [--quick]          builds for this machine's GPU and checks it
 #   scripts/gpu_check.sh --pack FILE [ARCHITECTURES]
@@ -23,7 +23,7 @@ cd "$project_dir" || exit 2
 export FACE_SHARED=${FACE_SHARED:-$project_dir/../shared}
 export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$project_dir/build-gpu}
 build_dir=$FACE_BUILD_DIR
-targets=(face-worker face_exec weights_tool gpu_bench gpu_tests)
+targets=(face-worker face_exec weights_tool gpu_bench machine_limits gpu_tests)
 quick=${GPU_CHECK_QUICK:-}
 total=520  # seconds for all steps
 
@@ -114,11 +114,28 @@ step_http() {
   fi
 }
 
+# What the fallback reaches on this host, whose CPU may well have AMX: two cores, for others are measured so.
+step_cpu() {
+  local flags precisions=fp32
+  flags=$(grep -owE 'avx2|avx512f|avx512_bf16|amx_bf16' /proc/cpuinfo | sort -u | xargs)
+  [[ $flags != *bf16* ]] || precisions="fp32 bf16"
+  echo "CPU has: ${flags:-none of AVX2, AVX-512, AMX}"
+  "$build_dir/bin/machine_limits" --threads 2
+  for network in detector:640 recogniser:112; do
+    python3 bench/make_input.py "${network#*:}" "$work/input.npy" || return 77
+    for precision in $precisions; do
+      echo "== ${network%:*} $precision"
+      "$build_dir/bin/face_exec" --model "$work/large.fwp" --network "${network%:*}" --device cpu --threads 2 \
+        --precision "$precision" --input "$work/input.npy" --output "$work/outputs" --iterations 30 --profile || return 1
+    done
+  done
+}
+
 step_peers() { python3 bench/gpu_peers.py "$work/onnx"; }
 
 # NAME:SECONDS:QUICK SECONDS (0: left out)
 all_steps=(machine:20:20 models:60:60 tests:120:60 sanitizer:120:40 autotune:120:90 own_kernels:60:0
-  http:90:45 peers:90:0)
+  http:90:45 cpu:40:30 peers:90:0)
 
 # ---- how they are run ----
 
@@ -177,7 +194,7 @@ pack() {
   local folder
   folder=$(mktemp -d)
   mkdir "$folder/bin" "$folder/tests" "$folder/lib"
-  for program in "$build_dir"/bin/{face-worker,face_exec,weights_tool,gpu_bench}; do
+  for program in "$build_dir"/bin/{face-worker,face_exec,weights_tool,gpu_bench,machine_limits}; do
     strip -o "$folder/bin/$(basename "$program")" "$program"
   done
   for program in "$build_dir"/tests/gpu_*_test; do
