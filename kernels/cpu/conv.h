@@ -16,7 +16,7 @@
 namespace face::cpu {
 
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
-constexpr int kConvRevision = 8;
+constexpr int kConvRevision = 9;
 
 /// What the products' factors are rounded to. Sums and epilogue are float32, and so are activations
 /// in memory but for ConvDesc::bf16_input and bf16_output.

@@ -58,13 +58,15 @@ FACE_INLINE float load_halves<1>(const uint16_t* halves) {
 
 /// sum + the products of both halves of each lane of `w` with those of `x`.
 template <int kLanes>
-FACE_INLINE Vec<kLanes> dot_halves(Vec<kLanes> sum, Vec<kLanes> w, float x) {
-  const auto upper = [](auto bits) { return bits & 0xffff0000u; };
+FACE_INLINE Vec<kLanes> dot_halves(Vec<kLanes> sum, Vec<kLanes> w, Vec<kLanes> x) {
+  const auto upper = [](Words<kLanes> bits) {
+    return __builtin_bit_cast(Vec<kLanes>, bits & 0xffff0000u);
+  };
+  const auto lower = [](Words<kLanes> bits) { return __builtin_bit_cast(Vec<kLanes>, bits << 16); };
   const auto weights = __builtin_bit_cast(Words<kLanes>, w);
-  const auto factor = __builtin_bit_cast(uint32_t, x);
-  sum += __builtin_bit_cast(Vec<kLanes>, upper(weights)) * __builtin_bit_cast(float, upper(factor));
-  return sum +
-         __builtin_bit_cast(Vec<kLanes>, weights << 16) * __builtin_bit_cast(float, factor << 16);
+  const auto factors = __builtin_bit_cast(Words<kLanes>, x);
+  sum += upper(weights) * upper(factors);
+  return sum + lower(weights) * lower(factors);
 }
 
 #ifdef __AVX512BF16__
@@ -104,12 +106,12 @@ FACE_INLINE Vec<4> load_halves<4>(const uint16_t* halves) {
   return (Vec<4>)((Words<4>)_mm_cvtepu16_epi32(x) << 16);
 }
 template <>
-FACE_INLINE Vec<16> dot_halves<16>(Vec<16> sum, Vec<16> w, float x) {
-  return (Vec<16>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)_mm512_set1_ps(x));
+FACE_INLINE Vec<16> dot_halves<16>(Vec<16> sum, Vec<16> w, Vec<16> x) {
+  return (Vec<16>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)w, (__m512bh)x);
 }
 template <>
-FACE_INLINE Vec<8> dot_halves<8>(Vec<8> sum, Vec<8> w, float x) {
-  return (Vec<8>)_mm256_dpbf16_ps((__m256)sum, (__m256bh)w, (__m256bh)_mm256_set1_ps(x));
+FACE_INLINE Vec<8> dot_halves<8>(Vec<8> sum, Vec<8> w, Vec<8> x) {
+  return (Vec<8>)_mm256_dpbf16_ps((__m256)sum, (__m256bh)w, (__m256bh)x);
 }
 #endif
 
@@ -143,7 +145,7 @@ struct Bf16Words {
     store_rounded<kLanes>(words, x);
   }
   template <int kLanes>
-  static FACE_INLINE Vec<kLanes> multiply_add(Vec<kLanes> sum, Vec<kLanes> w, float x) {
+  static FACE_INLINE Vec<kLanes> multiply_add(Vec<kLanes> sum, Vec<kLanes> w, Vec<kLanes> x) {
     return dot_halves<kLanes>(sum, w, x);
   }
 };

@@ -61,12 +61,13 @@ FACE_INLINE void begin_windows(const DirectBlock& a, int pixel, Sums& sums) {
 
 /// Activation of whole vectors, to the output.
 template <typename Map, int kPixels, int kVectors, bool kHalf, typename Sums>
-FACE_INLINE void finish_windows(const DirectBlock& a, int pixel, Sums& sums) {
+FACE_INLINE void finish_windows(const DirectBlock& a, const Epilogue& epilogue, int pixel,
+                                Sums& sums) {
   const size_t channels = a.epilogue.channels;
   auto* out = elements<Map>(a.output) + (a.pixel_begin + pixel) * channels + a.channel_begin;
-  with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() FACE_LAMBDA_INLINE {
+  with_kind(epilogue.kind, [&]<EpilogueKind kKind>() FACE_LAMBDA_INLINE {
     for_vectors<kVectors, kHalf>([&]<int kLanes>(int j, int lane) FACE_LAMBDA_INLINE {
-      const Activation<kKind, kLanes> activation(a.epilogue, a.channel_begin + lane);
+      const Activation<kKind, kLanes> activation(epilogue, a.channel_begin + lane);
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i)
         Map::template store<kLanes>(out + i * channels + lane,
@@ -79,7 +80,8 @@ FACE_INLINE void finish_windows(const DirectBlock& a, int pixel, Sums& sums) {
 /// a.sums, behind the last they become outputs. If lanes of the block have no channel,
 /// finish_sums() does that and adds bias and addend.
 template <typename Number, int kPixels, int kVectors, bool kHalf>
-FACE_INLINE void multiply_windows(const DirectBlock& a, const DirectSlice& s, int pixel) {
+FACE_INLINE void multiply_windows(const DirectBlock& a, const Epilogue& epilogue,
+                                  const DirectSlice& s, int pixel) {
   constexpr int kLanes = kVectors * kWidth + (kHalf ? kWidth / 2 : 0);
   constexpr int kFull = at_least_one(kVectors);
   DirectSums<kPixels, kFull> sum;
@@ -108,18 +110,19 @@ FACE_INLINE void multiply_windows(const DirectBlock& a, const DirectSlice& s, in
       if constexpr (kHalf) half_w = load<kWidth / 2>(weights + kVectors * kWidth);
 #pragma GCC unroll 16
       for (int i = 0; i < kPixels; ++i) {
-        const float x = window[i][k];
+        const Vec<kWidth> x = broadcast<kWidth>(window[i][k]);
 #pragma GCC unroll 8
         for (int j = 0; j < kVectors; ++j)
           sum.full[i][j] = Number::template multiply_add<kWidth>(sum.full[i][j], w[j], x);
         if constexpr (kHalf)
-          sum.half[i] = Number::template multiply_add<kWidth / 2>(sum.half[i], half_w, x);
+          sum.half[i] =
+              Number::template multiply_add<kWidth / 2>(sum.half[i], half_w, lower_half<kWidth>(x));
       }
     }
   }
   if (s.last && is_full)
     return with_map<Number>(a.epilogue.bf16_output, [&]<typename Map>() FACE_LAMBDA_INLINE {
-      finish_windows<Map, kPixels, kVectors, kHalf>(a, pixel, sum);
+      finish_windows<Map, kPixels, kVectors, kHalf>(a, epilogue, pixel, sum);
     });
   for_vectors<kVectors, kHalf>([&]<int kPart>(int j, int lane) FACE_LAMBDA_INLINE {
 #pragma GCC unroll 16
@@ -129,13 +132,16 @@ FACE_INLINE void multiply_windows(const DirectBlock& a, const DirectSlice& s, in
 }
 
 /// `groups` times kPixels pixels. The arguments are copied: for all the compiler knows, stores of
-/// outputs might else change them.
+/// outputs might else change them. What sums begin and end with is read from memory, which counts
+/// as changed from group to group: kept, it would take the registers of weights.
 template <typename Number, int kPixels, int kVectors, bool kHalf>
 void multiply_groups(const DirectBlock& block, const DirectSlice& slice, int pixel, int groups) {
   const DirectBlock a = block;
   const DirectSlice s = slice;
-  for (; groups > 0; --groups, pixel += kPixels)
-    multiply_windows<Number, kPixels, kVectors, kHalf>(a, s, pixel);
+  for (; groups > 0; --groups, pixel += kPixels) {
+    asm volatile("" ::: "memory");
+    multiply_windows<Number, kPixels, kVectors, kHalf>(a, block.epilogue, s, pixel);
+  }
 }
 
 using MultiplyGroups = void (*)(const DirectBlock&, const DirectSlice&, int pixel, int groups);

@@ -19,7 +19,7 @@ float bf16_fma_loop(int iterations) {
   for (int i = 0; i < iterations; ++i) {
 #pragma GCC unroll 12
     for (int c = 0; c < kFmaChains; ++c)
-      sum[c] = Bf16Words::multiply_add<kWidth>(sum[c], halves, 0.5f);
+      sum[c] = Bf16Words::multiply_add<kWidth>(sum[c], halves, halves);
   }
   float total = 0;
   for (int c = 0; c < kFmaChains; ++c) total += sum[c][0];

@@ -53,6 +53,17 @@ FACE_INLINE void store(float* p, V v) {
   __builtin_memcpy(p, &v, sizeof(v));
 }
 
+template <int kLanes>
+FACE_INLINE Vec<kLanes> broadcast(float x) {
+  return x - Vec<kLanes>{};  // of any x, -0 and NaN too, exactly x
+}
+template <int kLanes>
+FACE_INLINE Vec<kLanes / 2> lower_half(Vec<kLanes> x) {
+  Vec<kLanes / 2> half;
+  __builtin_memcpy(&half, &x, sizeof(half));
+  return half;
+}
+
 /// Size of an array that may have no use.
 constexpr int at_least_one(int n) { return n < 1 ? 1 : n; }
 

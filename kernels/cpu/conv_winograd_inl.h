@@ -136,13 +136,13 @@ void multiply(const float* v, size_t block_stride, int depth, const float* u, fl
     if constexpr (kHalf) half_w = load<kWidth / 2>(weights + kVectors * kWidth);
 #pragma GCC unroll 16
     for (int i = 0; i < kTiles; ++i) {
+      const Vec<kWidth> factor = broadcast<kWidth>(x[i * kWinogradDepthBlock]);
 #pragma GCC unroll 8
       for (int j = 0; j < kVectors; ++j)
-        sum[i][j] =
-            Number::template multiply_add<kWidth>(sum[i][j], w[j], x[i * kWinogradDepthBlock]);
+        sum[i][j] = Number::template multiply_add<kWidth>(sum[i][j], w[j], factor);
       if constexpr (kHalf)
         half_sum[i] = Number::template multiply_add<kWidth / 2>(half_sum[i], half_w,
-                                                                x[i * kWinogradDepthBlock]);
+                                                                lower_half<kWidth>(factor));
     }
   };
   for (; depth > 0; depth -= kWinogradDepthBlock, v += block_stride) {

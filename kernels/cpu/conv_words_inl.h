@@ -43,7 +43,7 @@ struct Fp32Words {
   }
   /// sum + the products of the channels in w and x.
   template <int kLanes>
-  static FACE_INLINE Vec<kLanes> multiply_add(Vec<kLanes> sum, Vec<kLanes> w, float x) {
+  static FACE_INLINE Vec<kLanes> multiply_add(Vec<kLanes> sum, Vec<kLanes> w, Vec<kLanes> x) {
     return sum + w * x;
   }
 };
