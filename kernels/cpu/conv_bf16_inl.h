@@ -15,12 +15,9 @@
 namespace face::cpu::FACE_CONV_ISA {
 
 template <int kLanes>
-struct WordsOf {
-  typedef uint32_t type __attribute__((vector_size(kLanes * sizeof(uint32_t))));
-  typedef uint16_t half __attribute__((vector_size(kLanes * sizeof(uint16_t))));
-};
+using Words = typename VectorOf<uint32_t, kLanes>::type;
 template <int kLanes>
-using Words = typename WordsOf<kLanes>::type;
+using Halves = typename VectorOf<uint16_t, kLanes>::type;
 
 /// To nearest, ties to even; a NaN stays one. In the lower half of each lane.
 template <typename W>
@@ -37,7 +34,7 @@ FACE_INLINE void store_rounded(void* words, Vec<kLanes> x) {
     __builtin_memcpy(words, &bits, sizeof(bits));
   } else {
     const Words<kLanes> bits = rounded_bits(__builtin_bit_cast(Words<kLanes>, x));
-    const auto halves = __builtin_convertvector(bits, typename WordsOf<kLanes>::half);
+    const auto halves = __builtin_convertvector(bits, Halves<kLanes>);
     __builtin_memcpy(words, &halves, sizeof(halves));
   }
 }
@@ -45,7 +42,7 @@ FACE_INLINE void store_rounded(void* words, Vec<kLanes> x) {
 /// kLanes bfloat16 numbers.
 template <int kLanes>
 FACE_INLINE Vec<kLanes> load_halves(const uint16_t* halves) {
-  typename WordsOf<kLanes>::half x;
+  Halves<kLanes> x;
   __builtin_memcpy(&x, halves, sizeof(x));
   return __builtin_bit_cast(Vec<kLanes>, __builtin_convertvector(x, Words<kLanes>) << 16);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/conv_epilogue_inl.h"
+#include "kernels/cpu/conv_pixels_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_simd.h"
 
@@ -43,36 +44,6 @@ void depthwise_pixel(const DepthwiseRow& a, int x) {
   });
 }
 
-/// The pixels under the 3x3 windows of some neighbours: inside the image, or (at a border) a table.
-struct InnerWindows {
-  const float* corner;
-  size_t row, pixel;
-  FACE_INLINE const float* at(int ky, int column) const {
-    return corner + ky * row + column * pixel;
-  }
-};
-template <int kColumns>
-struct BorderWindows {
-  const float* pixels[3][kColumns];
-  FACE_INLINE const float* at(int ky, int column) const { return pixels[ky][column]; }
-};
-
-template <int kColumns>
-BorderWindows<kColumns> border_windows(const DepthwiseRow& a, int y0, int x0) {
-  BorderWindows<kColumns> windows;
-  for (int ky = 0; ky < 3; ++ky) {
-    const int y = y0 + ky;
-    const float* row = a.input + static_cast<ptrdiff_t>(y) * a.in_width * a.epilogue.channels;
-    for (int column = 0; column < kColumns; ++column) {
-      const int x = x0 + column;
-      const bool inside = y >= 0 && y < a.in_height && x >= 0 && x < a.in_width;
-      windows.pixels[ky][column] =
-          inside ? row + static_cast<ptrdiff_t>(x) * a.epilogue.channels : a.zeros;
-    }
-  }
-  return windows;
-}
-
 /// Columns under the windows of `count` neighbours.
 constexpr int window_columns(int count, int stride) { return (count - 1) * stride + 3; }
 
@@ -106,8 +77,9 @@ constexpr int kNeighbours = kStride == 1 ? 8 : 4;
 template <EpilogueKind kKind, int kStride, int kCount>
 void depthwise_neighbours(const DepthwiseRow& row, int x) {
   const DepthwiseRow a = row;  // which stores of outputs cannot change
-  const auto windows = border_windows<window_columns(kCount, kStride)>(a, a.y * kStride - a.pad_top,
-                                                                       x * kStride - a.pad_left);
+  const auto windows = border_pixels<3, window_columns(kCount, kStride)>(
+      a.input, a.zeros, a.in_height, a.in_width, a.epilogue.channels, a.y * kStride - a.pad_top,
+      x * kStride - a.pad_left);
   const bool is_uniform = uniform(a.epilogue);
   PixelSources sources[kCount];
   for (int i = 0; i < kCount; ++i) sources[i] = pixel_sources(a.epilogue, a.image, a.y, x + i);
@@ -155,7 +127,7 @@ void depthwise_inner(const DepthwiseRow& a, int x, int groups) {
 #pragma GCC unroll 9
     for (int tap = 0; tap < 9; ++tap) weights[tap] = load<kLanes>(a.weights + tap * channels + c);
     const auto weight = [&](int tap) FACE_LAMBDA_INLINE { return weights[tap]; };
-    InnerWindows windows{corner + c, row, channels};
+    InnerPixels<float> windows{corner + c, row, channels};
     float* out = a.output + (x - a.x_begin) * channels + c;
     for (int group = 0; group < groups; ++group, out += kCount * channels) {
       Vec<kLanes> sum[kCount];
@@ -164,7 +136,7 @@ void depthwise_inner(const DepthwiseRow& a, int x, int groups) {
       add_products<kStride, kCount, kLanes>(windows, weight, 0, sum);
 #pragma GCC unroll 8
       for (int i = 0; i < kCount; ++i) store(out + i * channels, activation(sum[i]));
-      windows.corner += kCount * kStride * channels;
+      windows.origin += kCount * kStride * channels;
     }
   });
 }

@@ -20,27 +20,18 @@ namespace face::cpu::FACE_CONV_ISA {
 constexpr int kWidth = FACE_CONV_WIDTH;
 constexpr LaneShape kLaneShape{kWidth, kWidth == 16 ? 4 : 3, kWidth == 16};
 
-template <int kLanes>
+template <typename T, int kLanes>
 struct VectorOf {
-  typedef float type __attribute__((vector_size(kLanes * sizeof(float))));
+  typedef T type __attribute__((vector_size(kLanes * sizeof(T))));
 };
-template <>
-struct VectorOf<1> {
-  using type = float;
-};
-template <int kLanes>
-using Vec = typename VectorOf<kLanes>::type;
-
-template <int kLanes>
-struct IntVectorOf {
-  typedef int type __attribute__((vector_size(kLanes * sizeof(int))));
-};
-template <>
-struct IntVectorOf<1> {
-  using type = int;
+template <typename T>
+struct VectorOf<T, 1> {
+  using type = T;
 };
 template <int kLanes>
-using IntVec = typename IntVectorOf<kLanes>::type;
+using Vec = typename VectorOf<float, kLanes>::type;
+template <int kLanes>
+using IntVec = typename VectorOf<int, kLanes>::type;
 
 template <int kLanes>
 FACE_INLINE Vec<kLanes> load(const float* p) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "kernels/cpu/conv_epilogue_inl.h"
+#include "kernels/cpu/conv_pixels_inl.h"
 #include "kernels/cpu/conv_plan.h"
 #include "kernels/cpu/conv_simd.h"
 #include "kernels/cpu/conv_winograd_transforms_inl.h"
@@ -13,20 +14,6 @@
 namespace face::cpu::FACE_CONV_ISA {
 
 // ---- input
-
-/// The pixels under one tile: rows and columns of a tile inside the image, or (at a border) a
-/// table. Of the elements of a map.
-template <typename Element>
-struct InnerPixels {
-  const Element* origin;
-  size_t row, pixel;
-  FACE_INLINE const Element* at(int i, int j) const { return origin + i * row + j * pixel; }
-};
-template <typename Element, int kNy, int kNx>
-struct BorderPixels {
-  const Element* pixels[kNy * kNx];
-  FACE_INLINE const Element* at(int i, int j) const { return pixels[i * kNx + j]; }
-};
 
 template <typename Number, typename Map, int kMy, int kMx, int kLanes, typename Pixels>
 FACE_INLINE void transform_lanes(const Pixels& pixels, int channel, float* v, size_t point_stride) {
@@ -61,22 +48,6 @@ void transform_tile(const Pixels& pixels, const WinogradInput& a, float* v) {
   });
 }
 
-template <typename Map, int kMy, int kMx, typename Element = typename Map::Element>
-BorderPixels<Element, kMy + 2, kMx + 2> border_pixels(const WinogradInput& a, const Element* image,
-                                                      int y0, int x0) {
-  const Element* zeros = elements<Map>(a.zeros);
-  BorderPixels<Element, kMy + 2, kMx + 2> border;
-  for (int i = 0; i < kMy + 2; ++i) {
-    for (int j = 0; j < kMx + 2; ++j) {
-      const int y = y0 + i, x = x0 + j;
-      const bool inside = y >= 0 && y < a.height && x >= 0 && x < a.width;
-      border.pixels[i * (kMx + 2) + j] =
-          inside ? image + (static_cast<size_t>(y) * a.width + x) * a.channels : zeros;
-    }
-  }
-  return border;
-}
-
 /// Asks for the pixels under the tile whose inner window begins at `origin`: the columns that its
 /// left neighbour does not share.
 template <int kMy, int kMx, typename Element>
@@ -90,6 +61,7 @@ FACE_INLINE void prefetch_tile(const Element* origin, size_t row, size_t pixel) 
 
 template <typename Number, typename Map, int kMy, int kMx>
 void transform_tiles(const WinogradInput& a) {
+  const auto* zeros = elements<Map>(a.zeros);
   const size_t row = static_cast<size_t>(a.width) * a.channels;
   for (int tile = a.tile_begin; tile < a.tile_end; ++tile) {
     const int image = tile / a.tiles_per_image, in_image = tile % a.tiles_per_image;
@@ -103,7 +75,9 @@ void transform_tiles(const WinogradInput& a) {
       transform_tile<Number, Map, kMy, kMx>(InnerPixels<typename Map::Element>{origin, row, pixel},
                                             a, v);
     } else {
-      transform_tile<Number, Map, kMy, kMx>(border_pixels<Map, kMy, kMx>(a, pixels, y0, x0), a, v);
+      const auto border =
+          border_pixels<kMy + 2, kMx + 2>(pixels, zeros, a.height, a.width, a.channels, y0, x0);
+      transform_tile<Number, Map, kMy, kMx>(border, a, v);
     }
   }
 }
