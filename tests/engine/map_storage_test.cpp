@@ -79,6 +79,14 @@ std::string stored(const OwnedNetwork& owned, int images, const std::string& oth
   return names;
 }
 
+/// Four convolutions, a to d; c adds a.
+void add_residual_chain(OwnedNetwork& owned) {
+  const TensorId a = add_conv(owned, "a", begin(owned), kChannels);
+  const TensorId b = add_conv(owned, "b", a, kChannels);
+  const TensorId c = add_conv(owned, "c", b, kChannels, a);
+  end(owned, add_conv(owned, "d", c, kChannels));
+}
+
 TEST(MapStorage, IsBf16BetweenOwnConvolutionsAlone) {
   OwnedNetwork owned;
   const TensorId a = add_conv(owned, "a", begin(owned), kChannels);
@@ -105,10 +113,7 @@ TEST(MapStorage, OfSmallMapsIsFp32) {
 
 TEST(MapStorage, OfAddendsIsFp32) {
   OwnedNetwork owned;
-  const TensorId a = add_conv(owned, "a", begin(owned), kChannels);
-  const TensorId b = add_conv(owned, "b", a, kChannels);
-  const TensorId c = add_conv(owned, "c", b, kChannels, a);
-  end(owned, add_conv(owned, "d", c, kChannels));
+  add_residual_chain(owned);
   EXPECT_EQ(stored(owned, 2), "b c ");
 }
 
@@ -261,10 +266,7 @@ TEST(ExecutorMaps, ChainOfThree) {
 
 TEST(ExecutorMaps, WhatIsAlsoAnAddendStaysFp32) {
   OwnedNetwork owned;
-  const TensorId a = add_conv(owned, "a", begin(owned), kChannels);
-  const TensorId b = add_conv(owned, "b", a, kChannels);
-  const TensorId c = add_conv(owned, "c", b, kChannels, a);
-  end(owned, add_conv(owned, "d", c, kChannels));
+  add_residual_chain(owned);
   const auto executable = compile(owned.network, 2, "direct_bf16");
   EXPECT_EQ(storage(*executable),
             (Storage{{"b", "+bf16_out"}, {"c", "+bf16_in_out"}, {"d", "+bf16_in"}}));

@@ -19,26 +19,12 @@ using cpu::ConvPrecision;
 constexpr ConvActivation kActivations[] = {ConvActivation::kNone, ConvActivation::kRelu,
                                            ConvActivation::kPrelu, ConvActivation::kClip};
 
-struct Window {
-  int kernel = 3, stride = 1, pad = 1;
-};
-
 ConvCase layer(const std::string& name, int in, int out, int height, int width, int batch = 1,
-               Window w = {}) {
-  ConvDesc d;
-  d.max_batch = batch;
-  d.in_channels = in;
-  d.out_channels = out;
-  d.in_height = height;
-  d.in_width = width;
-  d.kernel_h = d.kernel_w = w.kernel;
-  d.stride = w.stride;
-  d.pad_top = d.pad_left = w.pad;
-  d.out_height = (height + 2 * w.pad - w.kernel) / w.stride + 1;
-  d.out_width = (width + 2 * w.pad - w.kernel) / w.stride + 1;
-  d.clip_low = -0.25f;
-  d.clip_high = 0.75f;
-  return {name, d, batch};
+               Geometry g = {}) {
+  ConvCase c = conv_case(name, in, out, height, width, batch, g);
+  c.desc.clip_low = -0.25f;
+  c.desc.clip_high = 0.75f;
+  return c;
 }
 
 /// A map as bfloat16, two numbers to a float.

@@ -20,25 +20,11 @@ double tolerance(const ConvDesc& d, ConvPrecision precision) {
   return precision == ConvPrecision::kBf16 ? fp32 + bf16_tolerance() : fp32;
 }
 
-struct Geometry {
-  int kernel = 3, stride = 1, pad = 1;
-};
-
 ConvCase layer(const std::string& name, int in, int out, int height, int width, Geometry g,
                int batch = 1, bool depthwise = false) {
-  ConvDesc d;
-  d.max_batch = batch;
-  d.in_channels = in;
-  d.out_channels = out;
-  d.groups = depthwise ? in : 1;
-  d.in_height = height;
-  d.in_width = width;
-  d.kernel_h = d.kernel_w = g.kernel;
-  d.stride = g.stride;
-  d.pad_top = d.pad_left = g.pad;
-  d.out_height = (height + 2 * g.pad - g.kernel) / g.stride + 1;
-  d.out_width = (width + 2 * g.pad - g.kernel) / g.stride + 1;
-  return {name, d, batch};
+  ConvCase c = conv_case(name, in, out, height, width, batch, g);
+  if (depthwise) c.desc.groups = in;
+  return c;
 }
 
 constexpr ConvPrecision kPrecisions[] = {ConvPrecision::kFp32, ConvPrecision::kBf16};

@@ -19,6 +19,27 @@ struct ConvCase {
   int batch = 1;
 };
 
+struct Geometry {
+  int kernel = 3, stride = 1, pad = 1;
+};
+
+/// A dense convolution; the output's size follows.
+inline ConvCase conv_case(const std::string& name, int in, int out, int height, int width,
+                          int batch = 1, Geometry g = {}) {
+  cpu::ConvDesc d;
+  d.max_batch = batch;
+  d.in_channels = in;
+  d.out_channels = out;
+  d.in_height = height;
+  d.in_width = width;
+  d.kernel_h = d.kernel_w = g.kernel;
+  d.stride = g.stride;
+  d.pad_top = d.pad_left = g.pad;
+  d.out_height = (height + 2 * g.pad - g.kernel) / g.stride + 1;
+  d.out_width = (width + 2 * g.pad - g.kernel) / g.stride + 1;
+  return {name, d, batch};
+}
+
 /// Random input, weights and epilogue of a case, and the layer's output in float64.
 struct ConvData {
   std::vector<float> weights, bias, slopes, input, addend;

@@ -36,16 +36,6 @@ double tolerance(ConvAlgorithm algorithm, ConvPrecision precision, int depth) {
   return amplification(algorithm) * (bf16_tolerance() + fp32);
 }
 
-ConvCase layer(const std::string& name, int in, int out, int height, int width, int batch = 1) {
-  ConvDesc d;
-  d.max_batch = batch;
-  d.in_channels = in;
-  d.out_channels = out;
-  d.in_height = d.out_height = height;
-  d.in_width = d.out_width = width;
-  return {name, d, batch};
-}
-
 void check_all(const ConvCase& c, const cpu::Parallel& parallel, bool with_bias = true) {
   const ConvData data = make_conv_data(c, with_bias);
   for (const auto precision : kPrecisions) {
@@ -61,19 +51,19 @@ void check_all(const ConvCase& c, const cpu::Parallel& parallel, bool with_bias 
 
 TEST(Winograd, ShapesThatBreakThings) {
   const ConvCase cases[] = {
-      layer("one_pixel", 8, 8, 1, 1),
-      layer("one_channel", 1, 1, 4, 4),
-      layer("row", 3, 5, 1, 9),
-      layer("column", 17, 9, 9, 1),
-      layer("5x7", 5, 7, 5, 7),
-      layer("28_channels", 28, 28, 12, 10),
-      layer("28_to_56", 28, 56, 9, 9),
-      layer("88_channels", 88, 88, 7, 6),
-      layer("67_to_45", 67, 45, 6, 11),
-      layer("14x14", 64, 64, 14, 14),
-      layer("7x7_batch_3", 40, 72, 7, 7, 3),
-      layer("many_tiles", 4, 12, 67, 45),
-      layer("whole_tiles", 24, 24, 12, 24),
+      conv_case("one_pixel", 8, 8, 1, 1),
+      conv_case("one_channel", 1, 1, 4, 4),
+      conv_case("row", 3, 5, 1, 9),
+      conv_case("column", 17, 9, 9, 1),
+      conv_case("5x7", 5, 7, 5, 7),
+      conv_case("28_channels", 28, 28, 12, 10),
+      conv_case("28_to_56", 28, 56, 9, 9),
+      conv_case("88_channels", 88, 88, 7, 6),
+      conv_case("67_to_45", 67, 45, 6, 11),
+      conv_case("14x14", 64, 64, 14, 14),
+      conv_case("7x7_batch_3", 40, 72, 7, 7, 3),
+      conv_case("many_tiles", 4, 12, 67, 45),
+      conv_case("whole_tiles", 24, 24, 12, 24),
   };
   for (const ConvCase& c : cases) check_all(c, cpu::serial_parallel());
 }
@@ -82,9 +72,9 @@ TEST(Winograd, EveryEpilogue) {
   for (const auto activation : {ConvActivation::kNone, ConvActivation::kRelu,
                                 ConvActivation::kPrelu, ConvActivation::kClip}) {
     for (int mask = 0; mask < 6; ++mask) {
-      ConvCase c = layer("epilogue " + std::to_string(static_cast<int>(activation)) + " mask " +
-                             std::to_string(mask),
-                         6, 13, 10, 6, 2);
+      ConvCase c = conv_case("epilogue " + std::to_string(static_cast<int>(activation)) + " mask " +
+                                 std::to_string(mask),
+                             6, 13, 10, 6, 2);
       c.desc.activation = activation;
       c.desc.clip_low = -0.25f;
       c.desc.clip_high = 0.75f;
@@ -102,7 +92,7 @@ TEST(Winograd, MaxPool) {
   } sizes[] = {{2, 2, 1}, {2, 6, 1}, {4, 4, 2}, {6, 10, 3}, {14, 8, 1}, {66, 46, 1}};
   for (const auto& size : sizes) {
     for (const auto activation : {ConvActivation::kNone, ConvActivation::kPrelu}) {
-      ConvCase c = layer("pool", 5, 29, size.height, size.width, size.batch);
+      ConvCase c = conv_case("pool", 5, 29, size.height, size.width, size.batch);
       c.desc.max_pool = true;
       c.desc.activation = activation;
       c.desc.border_bias = size.batch == 2;
@@ -111,23 +101,25 @@ TEST(Winograd, MaxPool) {
   }
 }
 
-TEST(Winograd, NoBias) { check_all(layer("no_bias", 8, 8, 6, 6), cpu::serial_parallel(), false); }
+TEST(Winograd, NoBias) {
+  check_all(conv_case("no_bias", 8, 8, 6, 6), cpu::serial_parallel(), false);
+}
 
 TEST(Winograd, TeamsOfThreads) {
   for (const int threads : {2, 3, 8}) {
-    check_all(layer("wide", 16, 20, 61, 53), cpu::openmp_parallel(threads));
-    check_all(layer("deep", 130, 75, 7, 7, 2), cpu::openmp_parallel(threads));
+    check_all(conv_case("wide", 16, 20, 61, 53), cpu::openmp_parallel(threads));
+    check_all(conv_case("deep", 130, 75, 7, 7, 2), cpu::openmp_parallel(threads));
   }
 }
 
 TEST(Winograd, SmallerBatchThanPlanned) {
-  ConvCase c = layer("batch 2 of 5", 12, 12, 9, 9, 5);
+  ConvCase c = conv_case("batch 2 of 5", 12, 12, 9, 9, 5);
   c.batch = 2;
   check_all(c, cpu::openmp_parallel(2));
 }
 
 TEST(Winograd, AddendMayBeTheOutput) {
-  ConvCase c = layer("in place", 16, 16, 9, 10);
+  ConvCase c = conv_case("in place", 16, 16, 9, 10);
   c.desc.has_addend = true;
   const ConvData data = make_conv_data(c);
   for (const auto precision : kPrecisions)
@@ -140,7 +132,8 @@ TEST(Winograd, AddendMayBeTheOutput) {
 TEST(Winograd, NanReachesTheOutputThroughEveryActivation) {
   for (const auto activation : {ConvActivation::kNone, ConvActivation::kRelu,
                                 ConvActivation::kPrelu, ConvActivation::kClip}) {
-    ConvCase c = layer("activation " + std::to_string(static_cast<int>(activation)), 8, 8, 4, 4);
+    ConvCase c =
+        conv_case("activation " + std::to_string(static_cast<int>(activation)), 8, 8, 4, 4);
     c.desc.activation = activation;
     c.desc.clip_high = 6.f;
     ConvData data = make_conv_data(c);
@@ -157,7 +150,7 @@ TEST(Winograd, NanReachesTheOutputThroughEveryActivation) {
 
 /// Its error would be ten times a direct convolution's.
 TEST(Winograd, LargestTilesAreOfFloat32) {
-  const ConvCase c = layer("bf16", 8, 8, 12, 12);
+  const ConvCase c = conv_case("bf16", 8, 8, 12, 12);
   EXPECT_TRUE(cpu::can_compute(ConvAlgorithm::kWinograd6x6, c.desc, ConvPrecision::kFp32));
   EXPECT_FALSE(cpu::can_compute(ConvAlgorithm::kWinograd6x6, c.desc, ConvPrecision::kBf16));
   const ConvData data = make_conv_data(c);
@@ -168,12 +161,12 @@ TEST(Winograd, LargestTilesAreOfFloat32) {
 }
 
 TEST(Winograd, RefusesOtherConvolutions) {
-  ConvCase c = layer("stride", 8, 8, 8, 8);
+  ConvCase c = conv_case("stride", 8, 8, 8, 8);
   c.desc.stride = 2;
   EXPECT_EQ(cpu::conv_algorithms(c.desc), std::vector{ConvAlgorithm::kDirect});
   EXPECT_EQ(cpu::conv_algorithms(c.desc, ConvPrecision::kBf16),
             std::vector{ConvAlgorithm::kDirect});
-  const ConvData data = make_conv_data(layer("any", 8, 8, 8, 8));
+  const ConvData data = make_conv_data(conv_case("any", 8, 8, 8, 8));
   try {
     (void)cpu::make_conv(ConvAlgorithm::kWinograd4x4, cpu::best_conv_isa(), c.desc,
                          data.layer_weights());
