@@ -8,7 +8,6 @@ namespace {
 
 using cpu::ConvActivation;
 using cpu::ConvAlgorithm;
-using cpu::ConvDesc;
 using cpu::ConvPrecision;
 
 constexpr ConvAlgorithm kAlgorithms[] = {ConvAlgorithm::kWinograd2x2, ConvAlgorithm::kWinograd2x4,
