@@ -99,7 +99,8 @@ void run_layer(benchmark::State& state, const cpu::ConvDesc& d, cpu::ConvAlgorit
   std::vector<std::unique_ptr<cpu::Conv>> convs;
   size_t bytes = 0;
   do {
-    convs.push_back(cpu::make_conv(algorithm, cpu::best_conv_isa(precision), d, w, precision));
+    convs.push_back(
+        cpu::make_conv(algorithm, cpu::best_conv_isa(precision, algorithm), d, w, precision));
     bytes += convs.back()->weight_bytes();
   } while (bytes < (64u << 20) && convs.size() < 8);
   const int batch = d.max_batch;
@@ -120,8 +121,8 @@ void run_layer(benchmark::State& state, const cpu::ConvDesc& d, cpu::ConvAlgorit
 }
 
 /// A depthwise 3x3 and a 1x1 convolution, as one layer: `in` channels to `out`.
-void run_separable(benchmark::State& state, const Layer& layer, cpu::ConvPrecision precision,
-                   int threads) {
+void run_separable(benchmark::State& state, const Layer& layer, cpu::ConvAlgorithm algorithm,
+                   cpu::ConvPrecision precision, int threads) {
   Layer first = layer, second = layer;
   first.out = layer.in;
   first.depthwise = true;
@@ -130,8 +131,8 @@ void run_separable(benchmark::State& state, const Layer& layer, cpu::ConvPrecisi
   const cpu::ConvDesc d = describe(first), p = describe(second);
   const auto own = random_floats(size_t(d.in_channels) * 9);
   const auto weights = random_floats(size_t(p.out_channels) * p.in_channels);
-  const auto conv = cpu::make_separable(cpu::best_conv_isa(precision), d, {own.data()}, p,
-                                        {weights.data()}, precision);
+  const auto conv = cpu::make_separable(cpu::best_conv_isa(precision, algorithm), d, {own.data()},
+                                        p, {weights.data()}, precision, algorithm);
   const size_t in = size_t(d.in_height) * d.in_width * d.in_channels;
   const size_t out = size_t(p.out_height) * p.out_width * p.out_channels;
   const auto input = random_floats(in);
@@ -169,6 +170,7 @@ void register_layer(const Layer& layer, cpu::ConvPrecision precision, bool bf16_
   cpu::ConvDesc d = describe(layer);
   d.bf16_input = d.bf16_output = bf16_maps;
   for (const auto algorithm : cpu::conv_algorithms(d, precision)) {
+    if (algorithm == cpu::ConvAlgorithm::kTiles && !cpu::has_matrix_unit()) continue;
     const std::string kernel = std::string(cpu::to_string(algorithm)) + (bf16_maps ? "_maps" : "");
     register_benchmark(name_of(layer, kernel, precision, threads), [=](benchmark::State& state) {
       run_layer(state, d, algorithm, precision, threads);
@@ -177,9 +179,16 @@ void register_layer(const Layer& layer, cpu::ConvPrecision precision, bool bf16_
 }
 
 void register_separable(const Layer& layer, cpu::ConvPrecision precision, int threads) {
-  register_benchmark(
-      name_of(layer, "depthwise_direct", precision, threads),
-      [=](benchmark::State& state) { run_separable(state, layer, precision, threads); });
+  using cpu::ConvAlgorithm;
+  std::vector<ConvAlgorithm> algorithms{ConvAlgorithm::kDirect};
+  if (precision == cpu::ConvPrecision::kBf16 && cpu::has_matrix_unit())
+    algorithms.push_back(ConvAlgorithm::kTiles);
+  for (const auto algorithm : algorithms) {
+    const std::string kernel = std::string("depthwise_") + cpu::to_string(algorithm);
+    register_benchmark(name_of(layer, kernel, precision, threads), [=](benchmark::State& state) {
+      run_separable(state, layer, algorithm, precision, threads);
+    });
+  }
 }
 
 }  // namespace

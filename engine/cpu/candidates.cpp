@@ -22,6 +22,7 @@ constexpr double kRoundedError = 2.4e-3;
 double rounded_error(ConvAlgorithm algorithm) {
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
+    case ConvAlgorithm::kTiles:
       return kRoundedError;
     case ConvAlgorithm::kWinograd2x2:
       return 1.7 * kRoundedError;
@@ -36,9 +37,10 @@ Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
   const bool bf16 = precision == ConvPrecision::kBf16;
   return {std::string(to_string(algorithm)) + (bf16 ? "_bf16" : ""),
           [algorithm, precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
-            return make_conv(algorithm, best_conv_isa(precision), p.desc, p.weights, precision);
+            return make_conv(algorithm, best_conv_isa(precision, algorithm), p.desc, p.weights,
+                             precision);
           },
-          bf16 ? rounded_error(algorithm) : 0., bf16};
+          bf16 ? rounded_error(algorithm) : 0., bf16, algorithm == ConvAlgorithm::kTiles};
 }
 
 /// The candidate on rounded weights and inputs.
@@ -150,8 +152,10 @@ Candidate onednn_candidate(const ConvProblem& problem, bool bf16, int threads) {
   return problem.desc.max_pool ? with_max_pool(onednn) : onednn;
 }
 
-/// The largest tiles win on large maps alone; their weights are big and take long to make.
+/// A matrix unit in software is for tests. The largest tiles of Winograd win on large maps alone;
+/// their weights are big and take long to make.
 bool is_worthwhile(ConvAlgorithm algorithm, const ConvDesc& d) {
+  if (algorithm == ConvAlgorithm::kTiles) return has_matrix_unit();
   constexpr int kLeastSide = 48, kMostWeights = 128 * 128;
   return algorithm != ConvAlgorithm::kWinograd6x6 ||
          (std::min(d.out_height, d.out_width) >= kLeastSide &&
@@ -194,12 +198,13 @@ Candidate one_after_the_other(const Candidate& depthwise, const Candidate& point
           pointwise.error};
 }
 
-Candidate separable_candidate(ConvPrecision precision) {
+Candidate separable_candidate(ConvPrecision precision,
+                              ConvAlgorithm algorithm = ConvAlgorithm::kDirect) {
   const bool bf16 = precision == ConvPrecision::kBf16;
-  return {std::string("depthwise_direct") + (bf16 ? "_bf16" : ""),
-          [precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
-            return make_separable(best_conv_isa(precision), p.depthwise->desc, p.depthwise->weights,
-                                  p.desc, p.weights, precision);
+  return {std::string("depthwise_") + to_string(algorithm) + (bf16 ? "_bf16" : ""),
+          [precision, algorithm](const ConvProblem& p) -> std::unique_ptr<Layer> {
+            return make_separable(best_conv_isa(precision, algorithm), p.depthwise->desc,
+                                  p.depthwise->weights, p.desc, p.weights, precision, algorithm);
           },
           bf16 ? kRoundedError : 0.};
 }
@@ -212,7 +217,11 @@ std::vector<Candidate> separable_candidates(const ConvProblem& problem, Precisio
     for (const Candidate& second : pointwise) result.push_back(one_after_the_other(first, second));
   if (!is_separable(problem.depthwise->desc, problem.desc)) return result;
   std::vector<Candidate> fused{separable_candidate(ConvPrecision::kFp32)};
-  if (precision == Precision::kBf16) fused.push_back(separable_candidate(ConvPrecision::kBf16));
+  if (precision == Precision::kBf16) {
+    fused.push_back(separable_candidate(ConvPrecision::kBf16));
+    if (has_matrix_unit())
+      fused.push_back(separable_candidate(ConvPrecision::kBf16, ConvAlgorithm::kTiles));
+  }
   for (const Candidate& one : fused) result.push_back(problem.sigmoid ? with_sigmoid(one) : one);
   return result;
 }

@@ -20,6 +20,8 @@ struct Candidate {
   double error = 0;
   /// Computes problems whose desc has bf16_input or bf16_output, of an even number of channels.
   bool takes_bf16_maps = false;
+  /// Rounds its whole input once, which of such a map is a copy: of any size it is faster.
+  bool prefers_bf16_maps = false;
 };
 
 /// In order of simplicity, those of fp32 first. Never empty. bf16: oneDNN's primitives and our

@@ -127,7 +127,7 @@ Executor::Executor(const Network& network, const ExecutorOptions& options)
       bf16_(shapes_.size()),
       plan_(plan_arena(graph_, tensor_floats(shapes_, bf16_))),
       leaving_(leaving_tensors(graph_)),
-      rule_(graph_, shapes_, precision_) {
+      rule_(graph_, shapes_, precision_, has_matrix_unit()) {
   if (max_batch_ < 1) refuse("max_batch " + std::to_string(max_batch_));
   allocate(options);
   prepare(options);

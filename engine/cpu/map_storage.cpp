@@ -8,8 +8,8 @@ namespace {
 
 size_t count(const Shape& s) { return size_t(s.channels) * s.height * s.width; }
 
-bool is_worthwhile(const Shape& shape, int images) {
-  return shape.channels % 2 == 0 && images * count(shape) * sizeof(float) > kMostFp32MapBytes;
+bool is_large(const Shape& shape, int images) {
+  return images * count(shape) * sizeof(float) > kMostFp32MapBytes;
 }
 
 }  // namespace
@@ -17,16 +17,20 @@ bool is_worthwhile(const Shape& shape, int images) {
 std::vector<bool> bf16_maps(const Network& graph, const std::vector<Shape>& shapes, int images,
                             const std::vector<const Candidate*>& ways) {
   std::vector<bool> written(shapes.size(), false), read_as_fp32 = leaving_tensors(graph);
+  std::vector<bool> preferred(shapes.size(), true);
   size_t conv = 0;
   for (const Op& op : graph.ops) {
-    const bool takes = is_conv(op) && ways[conv++]->takes_bf16_maps;
+    const Candidate* way = is_conv(op) ? ways[conv++] : nullptr;
+    const bool takes = way != nullptr && way->takes_bf16_maps;
     written[op.output] = takes;
     if (!takes) read_as_fp32[op.input] = true;
+    if (takes && !way->prefers_bf16_maps) preferred[op.input] = false;
     if (op.addend != kNoTensor) read_as_fp32[op.addend] = true;
   }
   std::vector<bool> result(shapes.size());
   for (size_t id = 0; id < shapes.size(); ++id)
-    result[id] = written[id] && !read_as_fp32[id] && is_worthwhile(shapes[id], images);
+    result[id] = written[id] && !read_as_fp32[id] && shapes[id].channels % 2 == 0 &&
+                 (preferred[id] || is_large(shapes[id], images));
   return result;
 }
 

@@ -87,14 +87,16 @@ std::vector<float> patches(const Shape& shape) {
 }  // namespace
 
 PrecisionRule::PrecisionRule(const Network& network, const std::vector<Shape>& shapes,
-                             Precision wanted)
+                             Precision wanted, bool matrix_unit)
     : network_(network),
       shapes_(shapes),
       wanted_(wanted),
+      matrix_unit_(matrix_unit),
       leaving_(leaving_tensors(network)),
       least_work_(least_bf16_work(network, shapes)) {}
 
 Precision PrecisionRule::precision_of(const Op& op) const {
+  if (matrix_unit_) return op.groups == 1 ? wanted_ : Precision::kFp32;
   constexpr int kFewChannels = 16;
   const int depth = network_.tensors[op.input].channels / op.groups;
   const bool takes =

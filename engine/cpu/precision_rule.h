@@ -12,11 +12,12 @@ namespace face::cpu {
 
 /// Layers that bfloat16 hardly makes faster stay float32, for they cost accuracy all the same:
 /// those of few products per sum (depthwise, the first), those whose numbers leave the network, and
-/// the cheapest ones, a small share of the work together. Borrows nothing after construction but
-/// the network.
+/// the cheapest ones, a small share of the work together. A matrix unit (AMX) is so much faster
+/// that all but depthwise ones are worth it. Borrows nothing after construction but the network.
 class PrecisionRule {
  public:
-  PrecisionRule(const Network& network, const std::vector<Shape>& shapes, Precision wanted);
+  PrecisionRule(const Network& network, const std::vector<Shape>& shapes, Precision wanted,
+                bool matrix_unit);
   /// `wanted`, or kFp32.
   [[nodiscard]] Precision precision_of(const Op& op) const;
 
@@ -24,6 +25,7 @@ class PrecisionRule {
   const Network& network_;
   const std::vector<Shape>& shapes_;
   Precision wanted_;
+  bool matrix_unit_;
   std::vector<bool> leaving_;
   uint64_t least_work_;
 };

@@ -16,24 +16,21 @@
 namespace face::cpu {
 
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
-constexpr int kConvRevision = 9;
+constexpr int kConvRevision = 10;
 
 /// What the products' factors are rounded to. Sums and epilogue are float32, and so are activations
 /// in memory but for ConvDesc::bf16_input and bf16_output.
-/// kBf16: Winograd and direct only; weights and windows, of Winograd the transformed ones, are
-/// rounded to bfloat16.
+/// kBf16: Winograd, direct and tiles only; weights and windows, of Winograd the transformed ones,
+/// are rounded to bfloat16.
 enum class ConvPrecision { kFp32, kBf16 };
 
-/// Builds of the kernels. kAvx512Bf16 has those of kBf16 alone. kWide16OnAvx2 computes with 16-lane
-/// vectors on AVX2 registers: slow, it exists so that the code of kAvx512 and kAvx512Bf16 can be
-/// tested on machines without AVX-512. It and kBaseline compute kBf16 by rounding in software.
-enum class ConvIsa { kBaseline, kAvx2, kAvx512, kAvx512Bf16, kWide16OnAvx2 };
+/// Builds of the kernels. kAvx512Bf16 has those of kBf16 alone, kAmx those of kTiles alone, which
+/// beside it only those builds have that compute them in software. kWide16OnAvx2 computes with
+/// 16-lane vectors on AVX2 registers: slow, it exists so that the code of kAvx512 and kAvx512Bf16
+/// can be tested on machines without AVX-512. It and kBaseline compute kBf16 by rounding in
+/// software.
+enum class ConvIsa { kBaseline, kAvx2, kAvx512, kAvx512Bf16, kAmx, kWide16OnAvx2 };
 [[nodiscard]] const char* to_string(ConvIsa isa);
-/// True if the build has kernels of `precision` and this CPU (and operating system) can execute it.
-[[nodiscard]] bool supported(ConvIsa isa, ConvPrecision precision = ConvPrecision::kFp32);
-/// The fastest build that this CPU supports.
-[[nodiscard]] ConvIsa best_conv_isa(ConvPrecision precision = ConvPrecision::kFp32);
-
 enum class ConvAlgorithm {
   kWinograd2x2,  // F(2x2, 3x3): 2.25 times fewer multiplications, weights 16/9 the size
   kWinograd2x4,  // F(2x4, 3x3): 3 times fewer, weights 24/9
@@ -41,8 +38,21 @@ enum class ConvAlgorithm {
   kWinograd6x6,  // F(6x6, 3x3): 5.06 times fewer, weights 64/9; float32 alone
   kDirect,       // any kernel and stride, one group; a fully connected layer is 1x1 on one pixel
   kDepthwise,    // one kernel per channel, any size and stride
+  kTiles,        // as kDirect, on the CPU's matrix unit (AMX); bfloat16 alone
 };
 [[nodiscard]] const char* to_string(ConvAlgorithm algorithm);
+
+/// True if the build has kernels of `precision` and `algorithm`, and this CPU and operating system
+/// can execute it.
+[[nodiscard]] bool supported(ConvIsa isa, ConvPrecision precision = ConvPrecision::kFp32,
+                             ConvAlgorithm algorithm = ConvAlgorithm::kDirect);
+/// The fastest build that this CPU supports.
+[[nodiscard]] ConvIsa best_conv_isa(ConvPrecision precision = ConvPrecision::kFp32,
+                                    ConvAlgorithm algorithm = ConvAlgorithm::kDirect);
+/// Whether kTiles run on a matrix unit, not in software.
+[[nodiscard]] inline bool has_matrix_unit() {
+  return supported(ConvIsa::kAmx, ConvPrecision::kBf16, ConvAlgorithm::kTiles);
+}
 
 enum class ConvActivation { kNone, kRelu, kPrelu, kClip };
 
@@ -119,8 +129,9 @@ class Conv {
 };
 
 /// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group, and
-/// 6x6 float32 alone; depthwise as many groups as input and output channels; direct one group.
-/// Winograd alone pools. Maps of bfloat16 want kBf16 and an even number of channels.
+/// 6x6 float32 alone; depthwise as many groups as input and output channels; direct and tiles one
+/// group.
+/// Winograd and tiles alone pool. Maps of bfloat16 want kBf16 and an even number of channels.
 [[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc,
                                ConvPrecision precision = ConvPrecision::kFp32);
 
@@ -130,14 +141,15 @@ class Conv {
                                               ConvPrecision precision = ConvPrecision::kFp32);
 
 /// A depthwise convolution and the 1x1 one of stride 1 that reads its output, as one layer: the map
-/// between them exists a few pixels at a time. Addends belong to the 1x1 one, which computes in
-/// `precision`; the depthwise one computes in float32. Named "depthwise_direct".
+/// between them exists a few pixels at a time. Addends belong to the 1x1 one, which `algorithm`,
+/// kDirect or kTiles, computes in `precision`; the depthwise one computes in float32. Named
+/// "depthwise_direct", "depthwise_tiles".
 /// Throws Error(kInvalidArgument) if these are no such convolutions, or the build is not supported.
-[[nodiscard]] std::unique_ptr<Conv> make_separable(ConvIsa isa, const ConvDesc& depthwise,
-                                                   const ConvWeights& depthwise_weights,
-                                                   const ConvDesc& pointwise,
-                                                   const ConvWeights& pointwise_weights,
-                                                   ConvPrecision precision = ConvPrecision::kFp32);
+[[nodiscard]] std::unique_ptr<Conv> make_separable(
+    ConvIsa isa, const ConvDesc& depthwise, const ConvWeights& depthwise_weights,
+    const ConvDesc& pointwise, const ConvWeights& pointwise_weights,
+    ConvPrecision precision = ConvPrecision::kFp32,
+    ConvAlgorithm algorithm = ConvAlgorithm::kDirect);
 [[nodiscard]] bool is_separable(const ConvDesc& depthwise, const ConvDesc& pointwise);
 
 /// All algorithms that can compute `desc`.

@@ -241,24 +241,6 @@ void direct_block(const DirectBlock& a) {
   });
 }
 
-inline const PixelSources* direct_sources(const Epilogue& e, size_t pixel_begin, int pixels,
-                                          PixelSources* sources) {
-  if (uniform(e)) return nullptr;
-  const size_t size = static_cast<size_t>(e.height) * e.width;
-  int image = static_cast<int>(pixel_begin / size);
-  int y = static_cast<int>(pixel_begin % size) / e.width;
-  int x = static_cast<int>(pixel_begin % size) % e.width;
-  for (int i = 0; i < pixels; ++i) {
-    sources[i] = pixel_sources(e, image, y, x);
-    if (++x < e.width) continue;
-    x = 0;
-    if (++y < e.height) continue;
-    y = 0;
-    ++image;
-  }
-  return sources;
-}
-
 template <typename Number>
 void direct_words(const DirectWords& a) {
   const int words = (a.run + Number::kChannels - 1) / Number::kChannels;
@@ -274,7 +256,7 @@ void direct_words(const DirectWords& a) {
 
 template <typename Number>
 constexpr DirectKernels direct_kernels() {
-  return {&direct_words<Number>, &direct_sources, &direct_block<Number>};
+  return {&direct_words<Number>, &sources_of_pixels, &direct_block<Number>};
 }
 
 }  // namespace face::cpu::FACE_CONV_ISA

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: MIT
 // kernels/cpu/conv_dispatch.cpp - which builds this CPU can run, and the way to each algorithm.
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "engine/error.h"
 #include "kernels/cpu/conv_layer.h"
 
@@ -15,6 +21,8 @@ const char* to_string(ConvIsa isa) {
       return "avx512";
     case ConvIsa::kAvx512Bf16:
       return "avx512bf16";
+    case ConvIsa::kAmx:
+      return "amx";
     case ConvIsa::kWide16OnAvx2:
       return "wide16";
   }
@@ -35,6 +43,8 @@ const char* to_string(ConvAlgorithm algorithm) {
       return "direct";
     case ConvAlgorithm::kDepthwise:
       return "depthwise";
+    case ConvAlgorithm::kTiles:
+      return "tiles";
   }
   return "?";
 }
@@ -49,10 +59,26 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
+bool has_avx512_bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+
+/// Linux wants to be asked once per process for the registers of the matrix unit.
+bool has_amx() {
+  static const bool result = [] {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    constexpr unsigned kTile = 1u << 24, kBf16 = 1u << 22;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return false;
+    if ((edx & kTile) == 0 || (edx & kBf16) == 0) return false;
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // of asm/prctl.h, the CPU's manual
+    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  }();
+  return result;
+}
+
 }  // namespace
 
-bool supported(ConvIsa isa, ConvPrecision precision) {
-  const bool bf16 = precision == ConvPrecision::kBf16;
+bool supported(ConvIsa isa, ConvPrecision precision, ConvAlgorithm algorithm) {
+  const bool bf16 = precision == ConvPrecision::kBf16, tiles = algorithm == ConvAlgorithm::kTiles;
+  if (tiles && !bf16) return false;
   switch (isa) {
     case ConvIsa::kBaseline:
       return true;
@@ -61,7 +87,9 @@ bool supported(ConvIsa isa, ConvPrecision precision) {
     case ConvIsa::kAvx512:
       return !bf16 && has_avx512();
     case ConvIsa::kAvx512Bf16:
-      return bf16 && has_avx512() && __builtin_cpu_supports("avx512bf16");
+      return bf16 && !tiles && has_avx512_bf16();
+    case ConvIsa::kAmx:
+      return tiles && has_avx512_bf16() && has_amx();
     case ConvIsa::kWide16OnAvx2:
       return has_avx2();
   }
@@ -79,23 +107,34 @@ const ConvKernels& conv_kernels(ConvIsa isa, ConvPrecision precision) {
       return conv_bf16_kernels_avx512bf16();
     case ConvIsa::kWide16OnAvx2:
       return bf16 ? conv_bf16_kernels_wide16() : conv_kernels_wide16();
+    case ConvIsa::kAmx:  // has tile kernels alone
     case ConvIsa::kBaseline:
       break;
   }
   return bf16 ? conv_bf16_kernels_baseline() : conv_kernels_baseline();
 }
+
+const TileKernels& conv_tile_kernels(ConvIsa isa) {
+  if (isa == ConvIsa::kAmx) return conv_tile_kernels_amx();
+  return isa == ConvIsa::kWide16OnAvx2 ? conv_tile_kernels_wide16() : conv_tile_kernels_baseline();
+}
 #else
-bool supported(ConvIsa isa, ConvPrecision) { return isa == ConvIsa::kBaseline; }
+bool supported(ConvIsa isa, ConvPrecision precision, ConvAlgorithm algorithm) {
+  return isa == ConvIsa::kBaseline &&
+         (algorithm != ConvAlgorithm::kTiles || precision == ConvPrecision::kBf16);
+}
 
 const ConvKernels& conv_kernels(ConvIsa, ConvPrecision precision) {
   return precision == ConvPrecision::kBf16 ? conv_bf16_kernels_baseline() : conv_kernels_baseline();
 }
+
+const TileKernels& conv_tile_kernels(ConvIsa) { return conv_tile_kernels_baseline(); }
 #endif
 
-ConvIsa best_conv_isa(ConvPrecision precision) {
-  for (const ConvIsa isa :
-       {ConvIsa::kAvx512Bf16, ConvIsa::kAvx512, ConvIsa::kAvx2, ConvIsa::kWide16OnAvx2}) {
-    if (supported(isa, precision)) return isa;
+ConvIsa best_conv_isa(ConvPrecision precision, ConvAlgorithm algorithm) {
+  for (const ConvIsa isa : {ConvIsa::kAmx, ConvIsa::kAvx512Bf16, ConvIsa::kAvx512, ConvIsa::kAvx2,
+                            ConvIsa::kWide16OnAvx2}) {
+    if (supported(isa, precision, algorithm)) return isa;
   }
   return ConvIsa::kBaseline;
 }
@@ -117,6 +156,8 @@ bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision preci
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
       return d.groups == 1 && !d.max_pool;
+    case ConvAlgorithm::kTiles:
+      return !fp32 && d.groups == 1 && !(d.max_pool && d.has_addend);
     case ConvAlgorithm::kDepthwise:
       return fp32 && d.groups == d.in_channels && d.groups == d.out_channels && !d.max_pool;
     case ConvAlgorithm::kWinograd6x6:
@@ -133,7 +174,8 @@ std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc, ConvPrecision p
   std::vector<ConvAlgorithm> result;
   for (const auto algorithm :
        {ConvAlgorithm::kWinograd6x6, ConvAlgorithm::kWinograd4x4, ConvAlgorithm::kWinograd2x4,
-        ConvAlgorithm::kWinograd2x2, ConvAlgorithm::kDirect, ConvAlgorithm::kDepthwise}) {
+        ConvAlgorithm::kWinograd2x2, ConvAlgorithm::kTiles, ConvAlgorithm::kDirect,
+        ConvAlgorithm::kDepthwise}) {
     if (can_compute(algorithm, desc, precision)) result.push_back(algorithm);
   }
   return result;
@@ -141,8 +183,9 @@ std::vector<ConvAlgorithm> conv_algorithms(const ConvDesc& desc, ConvPrecision p
 
 namespace {
 
-void check_supported(ConvIsa isa, ConvPrecision precision) {
-  if (!supported(isa, precision)) {
+void check_supported(ConvIsa isa, ConvPrecision precision,
+                     ConvAlgorithm algorithm = ConvAlgorithm::kDirect) {
+  if (!supported(isa, precision, algorithm)) {
     throw Error(ErrorKind::kInvalidArgument,
                 std::string("convolution: this CPU has no ") + to_string(isa));
   }
@@ -152,12 +195,13 @@ void check_supported(ConvIsa isa, ConvPrecision precision) {
 
 std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const ConvDesc& desc,
                                 const ConvWeights& weights, ConvPrecision precision) {
-  check_supported(isa, precision);
+  check_supported(isa, precision, algorithm);
   if (!can_compute(algorithm, desc, precision)) {
     throw Error(ErrorKind::kInvalidArgument,
                 std::string("convolution: ") + to_string(algorithm) + " cannot compute this layer");
   }
   if (algorithm == ConvAlgorithm::kDirect) return make_direct(isa, desc, weights, precision);
+  if (algorithm == ConvAlgorithm::kTiles) return make_tiles(isa, desc, weights);
   if (algorithm == ConvAlgorithm::kDepthwise) return make_depthwise(isa, desc, weights);
   return make_winograd(algorithm, isa, desc, weights, precision);
 }
@@ -177,13 +221,15 @@ bool is_separable(const ConvDesc& depthwise, const ConvDesc& d) {
 std::unique_ptr<Conv> make_separable(ConvIsa isa, const ConvDesc& depthwise,
                                      const ConvWeights& depthwise_weights,
                                      const ConvDesc& pointwise,
-                                     const ConvWeights& pointwise_weights,
-                                     ConvPrecision precision) {
-  check_supported(isa, precision);
+                                     const ConvWeights& pointwise_weights, ConvPrecision precision,
+                                     ConvAlgorithm algorithm) {
+  check_supported(isa, precision, algorithm);
   if (!is_separable(depthwise, pointwise)) {
     throw Error(ErrorKind::kInvalidArgument,
                 "convolution: these are no depthwise and 1x1 convolution, one after the other");
   }
+  if (algorithm == ConvAlgorithm::kTiles)
+    return make_tiles(isa, depthwise, depthwise_weights, pointwise, pointwise_weights);
   return make_direct(isa, depthwise, depthwise_weights, pointwise, pointwise_weights, precision);
 }
 

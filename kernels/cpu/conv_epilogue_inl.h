@@ -21,6 +21,26 @@ FACE_INLINE PixelSources pixel_sources(const Epilogue& e, int image, int y, int 
 /// True if every pixel has the same bias and none an addend.
 FACE_INLINE bool uniform(const Epilogue& e) { return e.bias_stride == 0 && e.addend == nullptr; }
 
+/// Those of `pixels` output pixels of a stack of images, from pixel_begin on, into `sources`, which
+/// is returned; null if the epilogue is uniform.
+inline const PixelSources* sources_of_pixels(const Epilogue& e, size_t pixel_begin, int pixels,
+                                             PixelSources* sources) {
+  if (uniform(e)) return nullptr;
+  const size_t size = static_cast<size_t>(e.height) * e.width;
+  int image = static_cast<int>(pixel_begin / size);
+  int y = static_cast<int>(pixel_begin % size) / e.width;
+  int x = static_cast<int>(pixel_begin % size) % e.width;
+  for (int i = 0; i < pixels; ++i) {
+    sources[i] = pixel_sources(e, image, y, x);
+    if (++x < e.width) continue;
+    x = 0;
+    if (++y < e.height) continue;
+    y = 0;
+    ++image;
+  }
+  return sources;
+}
+
 /// What follows a sum of channels [channel, channel + kLanes): read once, so that stores of
 /// outputs, which might be the epilogue's numbers for all the compiler knows, do not make it read
 /// them again.

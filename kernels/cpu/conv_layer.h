@@ -8,12 +8,16 @@
 
 #include "kernels/cpu/conv.h"
 #include "kernels/cpu/conv_plan.h"
+#include "kernels/cpu/conv_tile_plan.h"
 
 namespace face::cpu {
 
 /// REQUIRES: supported(isa, precision).
 [[nodiscard]] const ConvKernels& conv_kernels(ConvIsa isa,
                                               ConvPrecision precision = ConvPrecision::kFp32);
+
+/// Of ConvAlgorithm::kTiles. REQUIRES: supported(isa, kBf16, kTiles).
+[[nodiscard]] const TileKernels& conv_tile_kernels(ConvIsa isa);
 
 /// What Conv::name() says of bfloat16 maps; empty if there are none.
 [[nodiscard]] const char* map_suffix(const ConvDesc& desc);
@@ -55,6 +59,12 @@ struct LaneBlock {
                                                 const ConvWeights& stage_weights,
                                                 const ConvDesc& desc, const ConvWeights& weights,
                                                 ConvPrecision precision);
+[[nodiscard]] std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& desc,
+                                               const ConvWeights& weights);
+/// With a stage before it, as above.
+[[nodiscard]] std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& stage,
+                                               const ConvWeights& stage_weights,
+                                               const ConvDesc& desc, const ConvWeights& weights);
 [[nodiscard]] std::unique_ptr<Conv> make_depthwise(ConvIsa isa, const ConvDesc& desc,
                                                    const ConvWeights& weights);
 

@@ -123,6 +123,7 @@ TEST_F(CudaEngine, TinyPipelineFindsTheFacesOfTheCpuPipeline) {
     for (size_t i = 0; i < want.size(); ++i) {
       ASSERT_EQ(found[i].size(), want[i].size()) << "image " << i;
       for (size_t f = 0; f < want[i].size(); ++f) {
+        SCOPED_TRACE("image " + std::to_string(i) + ", face " + std::to_string(f));
         EXPECT_NEAR(found[i][f].detection.x1, want[i][f].detection.x1, 1e-3);
         EXPECT_NEAR(found[i][f].detection.score, want[i][f].detection.score, 1e-5);
         EXPECT_LE(relative_l2(found[i][f].embedding, want[i][f].embedding), 2e-3);

@@ -58,7 +58,7 @@ void check_maps(const ConvCase& c, const ConvData& data, ConvAlgorithm algorithm
   const auto make = [&](cpu::ConvIsa isa, const ConvDesc& desc) {
     return cpu::make_conv(algorithm, isa, desc, data.layer_weights(), ConvPrecision::kBf16);
   };
-  for (const auto isa : runnable_isas(ConvPrecision::kBf16)) {
+  for (const auto isa : runnable_isas(ConvPrecision::kBf16, algorithm)) {
     const auto plain =
         output_of(*make(isa, c.desc), c, data, parallel, Guard::kAfter);  // checked elsewhere
     for (const int maps : {1, 2, 3}) {
@@ -169,7 +169,7 @@ TEST(Bf16Maps, NanReachesTheOutputThroughEveryActivation) {
       ConvData data = make_conv_data(c);
       (mask / 2 != 0 ? data.bias : data.input)[0] = std::bit_cast<float>(kNan);
       for (const auto algorithm : cpu::conv_algorithms(c.desc, ConvPrecision::kBf16)) {
-        for (const auto isa : runnable_isas(ConvPrecision::kBf16)) {
+        for (const auto isa : runnable_isas(ConvPrecision::kBf16, algorithm)) {
           const auto conv =
               cpu::make_conv(algorithm, isa, c.desc, data.layer_weights(), ConvPrecision::kBf16);
           const auto output = output_of(*conv, c, data, cpu::serial_parallel(), Guard::kAfter);
@@ -187,7 +187,8 @@ TEST(Bf16Maps, WantBf16AndEvenChannels) {
     d.bf16_output = out;
     return cpu::can_compute(algorithm, d, precision);
   };
-  for (const auto algorithm : {ConvAlgorithm::kDirect, ConvAlgorithm::kWinograd2x4}) {
+  for (const auto algorithm :
+       {ConvAlgorithm::kDirect, ConvAlgorithm::kTiles, ConvAlgorithm::kWinograd2x4}) {
     const ConvDesc even = layer("even", 8, 10, 6, 6).desc;
     EXPECT_TRUE(takes(algorithm, even, true, true));
     EXPECT_FALSE(takes(algorithm, even, true, false, ConvPrecision::kFp32));

@@ -39,7 +39,7 @@ inline void check_conv(const cpu::Conv& conv, const ConvCase& c, const ConvData&
 /// The addend lies in the output.
 inline void check_in_place(const ConvCase& c, const ConvData& data, cpu::ConvAlgorithm algorithm,
                            cpu::ConvPrecision precision, double tolerance) {
-  const auto conv = cpu::make_conv(algorithm, cpu::best_conv_isa(precision), c.desc,
+  const auto conv = cpu::make_conv(algorithm, cpu::best_conv_isa(precision, algorithm), c.desc,
                                    data.layer_weights(), precision);
   std::vector<float> output = data.addend;
   GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
@@ -49,13 +49,14 @@ inline void check_in_place(const ConvCase& c, const ConvData& data, cpu::ConvAlg
   EXPECT_TRUE(error <= tolerance) << conv->name() << ": " << error;
 }
 
-/// Builds of the kernels of `precision` that this machine can run.
+/// Builds of the kernels of `precision` and `algorithm` that this machine can run.
 inline std::vector<cpu::ConvIsa> runnable_isas(
-    cpu::ConvPrecision precision = cpu::ConvPrecision::kFp32) {
-  std::vector<cpu::ConvIsa> result;
-  for (const auto isa : {cpu::ConvIsa::kBaseline, cpu::ConvIsa::kAvx2, cpu::ConvIsa::kAvx512,
-                         cpu::ConvIsa::kAvx512Bf16, cpu::ConvIsa::kWide16OnAvx2}) {
-    if (cpu::supported(isa, precision)) result.push_back(isa);
+    cpu::ConvPrecision precision, cpu::ConvAlgorithm algorithm = cpu::ConvAlgorithm::kDirect) {
+  using cpu::ConvIsa;
+  std::vector<ConvIsa> result;
+  for (const auto isa : {ConvIsa::kBaseline, ConvIsa::kAvx2, ConvIsa::kAvx512, ConvIsa::kAvx512Bf16,
+                         ConvIsa::kAmx, ConvIsa::kWide16OnAvx2}) {
+    if (cpu::supported(isa, precision, algorithm)) result.push_back(isa);
   }
   return result;
 }
@@ -63,7 +64,7 @@ inline std::vector<cpu::ConvIsa> runnable_isas(
 /// The first input is NaN, so the first output has to be.
 inline void check_nan(const ConvCase& c, const ConvData& data, cpu::ConvAlgorithm algorithm,
                       cpu::ConvPrecision precision) {
-  for (const auto isa : runnable_isas(precision)) {
+  for (const auto isa : runnable_isas(precision, algorithm)) {
     const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights(), precision);
     std::vector<float> output(data.expected.size());
     GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);

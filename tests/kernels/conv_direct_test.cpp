@@ -29,20 +29,27 @@ ConvCase layer(const std::string& name, int in, int out, int height, int width, 
 
 constexpr ConvPrecision kPrecisions[] = {ConvPrecision::kFp32, ConvPrecision::kBf16};
 
-ConvAlgorithm algorithm_of(const ConvCase& c) {
-  return c.desc.groups == 1 ? ConvAlgorithm::kDirect : ConvAlgorithm::kDepthwise;
+std::vector<ConvAlgorithm> algorithms_of(const ConvCase& c) {
+  if (c.desc.groups != 1) return {ConvAlgorithm::kDepthwise};
+  return {ConvAlgorithm::kDirect, ConvAlgorithm::kTiles};
+}
+
+/// Calls f(algorithm, precision) for all that take the case.
+template <typename F>
+void for_ways(const ConvCase& c, const F& f) {
+  for (const auto algorithm : algorithms_of(c))
+    for (const auto precision : kPrecisions)
+      if (cpu::can_compute(algorithm, c.desc, precision)) f(algorithm, precision);
 }
 
 void check_all(const ConvCase& c, const cpu::Parallel& parallel) {
   const ConvData data = make_conv_data(c);
-  const ConvAlgorithm algorithm = algorithm_of(c);
-  for (const auto precision : kPrecisions) {
-    if (!cpu::can_compute(algorithm, c.desc, precision)) continue;
-    for (const auto isa : runnable_isas(precision)) {
+  for_ways(c, [&](ConvAlgorithm algorithm, ConvPrecision precision) {
+    for (const auto isa : runnable_isas(precision, algorithm)) {
       const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights(), precision);
       check_conv(*conv, c, data, parallel, tolerance(c.desc, precision));
     }
-  }
+  });
 }
 
 TEST(Direct, ShapesThatBreakThings) {
@@ -99,6 +106,31 @@ TEST(Depthwise, EveryWidth) {
   }
 }
 
+/// Pairs of rows that bands of a team cut, and images of a batch that lie one under the other.
+TEST(Tiles, MaxPool) {
+  const struct {
+    int in, out, height, width, batch;
+    Geometry geometry;
+  } cases[] = {{6, 9, 2, 2, 1, {}},           {28, 56, 10, 12, 1, {}},
+               {8, 40, 6, 4, 3, {}},          {5, 16, 33, 14, 2, {2, 1, 0}},
+               {12, 20, 24, 8, 2, {3, 2, 1}}, {40, 33, 66, 46, 1, {}}};
+  for (const auto& k : cases) {
+    ConvCase c = layer("pool", k.in, k.out, k.height, k.width, k.geometry, k.batch);
+    c.desc.out_width -= c.desc.out_width % 2;
+    c.desc.max_pool = true;
+    c.desc.activation = ConvActivation::kPrelu;
+    const ConvData data = make_conv_data(c);
+    for (const int threads : {1, 3}) {
+      for (const auto isa : runnable_isas(ConvPrecision::kBf16, ConvAlgorithm::kTiles)) {
+        const auto conv = cpu::make_conv(ConvAlgorithm::kTiles, isa, c.desc, data.layer_weights(),
+                                         ConvPrecision::kBf16);
+        check_conv(*conv, c, data, cpu::openmp_parallel(threads),
+                   tolerance(c.desc, ConvPrecision::kBf16));
+      }
+    }
+  }
+}
+
 /// A depthwise case and a 1x1 one on its output, held to float64.
 void check_separable(const ConvCase& first, const ConvCase& second, const cpu::Parallel& parallel) {
   const ConvData stage = make_conv_data(first);
@@ -106,14 +138,14 @@ void check_separable(const ConvCase& first, const ConvCase& second, const cpu::P
   data.input.assign(stage.expected.begin(), stage.expected.end());
   data.expected = reference_output(second.desc, data, second.batch);
   data.input = stage.input;
-  for (const auto precision : kPrecisions) {
-    for (const auto isa : runnable_isas(precision)) {
+  for_ways(second, [&](ConvAlgorithm algorithm, ConvPrecision precision) {
+    for (const auto isa : runnable_isas(precision, algorithm)) {
       const auto conv = cpu::make_separable(isa, first.desc, stage.layer_weights(), second.desc,
-                                            data.layer_weights(), precision);
+                                            data.layer_weights(), precision, algorithm);
       check_conv(*conv, second, data, parallel,
                  tolerance(first.desc, ConvPrecision::kFp32) + tolerance(second.desc, precision));
     }
-  }
+  });
 }
 
 TEST(Separable, ShapesThatBreakThings) {
@@ -183,9 +215,9 @@ TEST(DirectAndDepthwise, AddendMayBeTheOutput) {
     ConvCase c = layer("in place", 67, 67, 9, 10, {}, 1, depthwise);
     c.desc.has_addend = true;
     const ConvData data = make_conv_data(c);
-    for (const auto precision : kPrecisions)
-      if (cpu::can_compute(algorithm_of(c), c.desc, precision))
-        check_in_place(c, data, algorithm_of(c), precision, tolerance(c.desc, precision));
+    for_ways(c, [&](ConvAlgorithm algorithm, ConvPrecision precision) {
+      check_in_place(c, data, algorithm, precision, tolerance(c.desc, precision));
+    });
   }
 }
 
@@ -199,9 +231,9 @@ TEST(DirectAndDepthwise, NanReachesTheOutputThroughEveryActivation) {
       c.desc.clip_high = 6.f;
       ConvData data = make_conv_data(c);
       data.input[0] = std::nanf("");
-      for (const auto precision : kPrecisions)
-        if (cpu::can_compute(algorithm_of(c), c.desc, precision))
-          check_nan(c, data, algorithm_of(c), precision);
+      for_ways(c, [&](ConvAlgorithm algorithm, ConvPrecision precision) {
+        check_nan(c, data, algorithm, precision);
+      });
     }
   }
 }

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+// kernels/cpu/conv_tiles.cpp - plans direct convolutions on a matrix unit, in bfloat16.
+//
+// A task is a band of output rows and some tiles of output channels. It copies the input rows that
+// the band reads, rounded and with the zeros around them, so that all windows of the band lie one
+// step after the other: from the last pixel of a row it goes on through the zeros to the next row.
+// The few sums that begin in between belong to no pixel. Images of a batch are one tall image.
+//
+// Behind a depthwise stage, the rows are those that the task computes first. A 2x2 max-pool takes
+// the band's outputs of some channels from the task's scratch.
+//
+// With a stride the rows are kept apart by their remainder ("phase"): those that neighbouring
+// output rows read with the same kernel row are then neighbours, too.
+#include <algorithm>
+
+#include "kernels/cpu/conv_depthwise.h"
+#include "kernels/cpu/conv_layer.h"
+#include "kernels/cpu/conv_memory.h"
+
+namespace face::cpu {
+namespace {
+
+constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+constexpr int floor_div(int a, int b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
+
+/// Where the kernel row reads: in rows of phase `phase`, counted in output rows.
+struct KernelRow {
+  int phase, offset;
+};
+
+/// How the copied rows lie, in numbers and rows; see above.
+struct TileLayout {
+  explicit TileLayout(const ConvDesc& d);
+
+  int stride = 1;
+  int phases = 0;              // that are read
+  std::vector<int> remainder;  // [phase]: rows y with y % stride equal to it
+  std::vector<KernelRow> kernel_rows;
+  int above = 0, below = 0;   // rows of a phase before and behind those of the output
+  int image_rows = 0;         // from image to image
+  int lead = 0, columns = 0;  // zeros before a row's pixels; its pixels that are read
+  int pitch = 0;              // pixels from row to row
+  int row_windows = 0;        // windows from output row to output row
+};
+
+TileLayout::TileLayout(const ConvDesc& d) : stride(d.stride), lead(d.pad_left) {
+  std::vector<int> phase_of(stride, -1);
+  for (int ky = 0; ky < d.kernel_h; ++ky) {
+    const int offset = floor_div(ky - d.pad_top, stride);
+    const int rest = ky - d.pad_top - offset * stride;
+    if (phase_of[rest] < 0) {
+      phase_of[rest] = phases++;
+      remainder.push_back(rest);
+    }
+    kernel_rows.push_back({phase_of[rest], offset});
+    above = std::max(above, -offset);
+    below = std::max(below, offset);
+  }
+  // The zeros below an image are those above the next one, unless rows of the image lie there.
+  const bool is_zero_below = ceil_div(d.in_height, stride) <= d.out_height;
+  image_rows = d.out_height + (is_zero_below ? std::max(above, below) : above + below);
+  if (d.max_pool) image_rows += image_rows % 2;
+  // Likewise right of a row and left of the next one.
+  const int end = (d.out_width - 1) * stride + d.kernel_w - d.pad_left;
+  columns = std::min(d.in_width, end);
+  pitch = ceil_div(lead + columns + std::max(0, end - columns - lead), stride) * stride;
+  row_windows = pitch / stride;
+}
+
+class TilesConv final : public Conv {
+ public:
+  /// `stage` may be null.
+  TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
+            std::unique_ptr<DepthwiseStage> stage);
+
+  std::string name() const override {
+    return std::string(stage_ != nullptr ? "depthwise_tiles" : "tiles") +
+           (desc_.max_pool ? "_pool" : "") + "_bf16:" + to_string(isa_) + map_suffix(desc_);
+  }
+  size_t weight_bytes() const override {
+    return own_weight_bytes() + (stage_ != nullptr ? stage_->weight_bytes() : 0);
+  }
+  size_t scratch_bytes(int threads) const override {
+    return threads * worker_floats() * sizeof(float);
+  }
+  void run(const float* input, const float* addend, float* output, int batch, void* scratch,
+           const Parallel& parallel) const override;
+
+ private:
+  /// How a run is cut: into bands of output rows, each of them into parts of the channels.
+  struct Split {
+    int rows = 0, bands = 0, band_rows = 0, parts = 1;
+  };
+  /// A worker's scratch.
+  struct Scratch {
+    uint16_t* rows;
+    int* depth;
+    int* places;
+    PixelSources* sources;
+    float* sums;
+    float* map;  // behind a stage one row of its outputs; before a pool the band's
+  };
+  struct Band {
+    int begin, rows;
+  };
+
+  void pack(const float* weights);
+  [[nodiscard]] size_t own_weight_bytes() const {
+    return static_cast<size_t>(tiles_) * chunks_ * kTileWords * sizeof(float);
+  }
+  [[nodiscard]] size_t worker_floats() const {
+    return row_floats_ + depth_floats_ + place_floats_ + source_floats_ + kMostTiles * kTileWords +
+           map_floats_;
+  }
+  [[nodiscard]] Scratch scratch_of(void* scratch, int worker) const;
+  [[nodiscard]] int rows_of(int batch) const {
+    return (batch - 1) * layout_.image_rows + desc_.out_height;
+  }
+  [[nodiscard]] Split split(int batch, int threads) const;
+  void copy_row(const float* input, int batch, int phase, int row, const Scratch& own,
+                uint16_t* to) const;
+  void copy_rows(const float* input, int batch, const Band& band, const Scratch& own) const;
+  void find_depth(const Band& band, int* depth) const;
+  [[nodiscard]] const PixelSources* find_places(const Band& band, const Epilogue& epilogue,
+                                                const Scratch& own) const;
+  void pool(const Band& band, const TileBlock& block, float* output) const;
+
+  ConvIsa isa_;
+  ConvDesc desc_;
+  const TileKernels* kernels_;
+  EpilogueTables epilogue_;
+  std::unique_ptr<DepthwiseStage> stage_;
+  TileLayout layout_;
+  int row_numbers_;  // of a copied row
+  int row_chunks_;   // of a window under one kernel row
+  int chunks_;
+  int tiles_;      // of output channels
+  int most_rows_;  // of a band
+  size_t row_floats_, depth_floats_, place_floats_, source_floats_, map_floats_ = 0;
+  AlignedFloats packed_;  // [tile][chunk][kTileRows][kTileChannels] words
+};
+
+/// Output rows of a band whose copied rows, of `row_bytes` for all phases, stay in a part of the
+/// second-level cache; a larger part if the weights are large, for each band reads all of them.
+int most_band_rows(const TileLayout& layout, size_t row_bytes, size_t weight_bytes) {
+  constexpr size_t kLeastBytes = 256 << 10, kMostBytes = 1 << 20;
+  const size_t bytes = std::clamp(weight_bytes / 2, kLeastBytes, kMostBytes);
+  return std::max(1, static_cast<int>(bytes / row_bytes) - layout.above - layout.below);
+}
+
+constexpr int even(int n) { return n + n % 2; }
+
+TilesConv::TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
+                     std::unique_ptr<DepthwiseStage> stage)
+    : isa_(isa),
+      desc_(desc),
+      kernels_(&conv_tile_kernels(isa)),
+      epilogue_(desc, weights),
+      stage_(std::move(stage)),
+      layout_(desc),
+      row_numbers_(layout_.pitch * desc.in_channels),
+      row_chunks_(ceil_div(desc.kernel_w * desc.in_channels, kTileDepth)),
+      chunks_(desc.kernel_h * row_chunks_),
+      tiles_(ceil_div(desc.out_channels, kTileChannels)) {
+  const size_t row_bytes = size_t{2} * layout_.phases * row_numbers_;
+  most_rows_ =
+      std::min(most_band_rows(layout_, row_bytes, own_weight_bytes()), rows_of(desc.max_batch));
+  if (desc.max_pool) most_rows_ = even(most_rows_);
+  const size_t copied_rows =
+      static_cast<size_t>(layout_.phases) * (most_rows_ + layout_.above + layout_.below);
+  // Behind the last row: zeros as before a row, the rest of a chunk, windows of no pixel.
+  const size_t behind =
+      static_cast<size_t>(layout_.lead + kTileRows * desc.stride) * desc.in_channels +
+      2 * kTileDepth;
+  const size_t windows = static_cast<size_t>(most_rows_) * layout_.row_windows;
+  row_floats_ = round_to_line((copied_rows * row_numbers_ + behind) / 2 + 1);
+  depth_floats_ = round_to_line(chunks_);
+  place_floats_ = round_to_line(windows);
+  source_floats_ = round_to_line(windows * sizeof(PixelSources) / sizeof(float));
+  if (desc.max_pool) map_floats_ = round_to_line(windows * 2 * kTileChannels);
+  if (stage_ != nullptr) map_floats_ = round_to_line(row_numbers_);
+  pack(weights.weights);
+}
+
+void TilesConv::pack(const float* weights) {
+  packed_ = aligned_zeros(own_weight_bytes() / sizeof(float));
+  const int taps = desc_.kernel_h * desc_.kernel_w;
+  for (int o = 0; o < desc_.out_channels; ++o) {
+    const float* from = weights + static_cast<size_t>(o) * desc_.in_channels * taps;
+    float* tile = packed_.get() + static_cast<size_t>(o / kTileChannels) * chunks_ * kTileWords +
+                  o % kTileChannels;
+    for (int tap = 0; tap < taps; ++tap) {
+      const int row = tap / desc_.kernel_w, first = tap % desc_.kernel_w * desc_.in_channels;
+      for (int c = 0; c < desc_.in_channels; ++c) {
+        const int number = row * row_chunks_ * kTileDepth + first + c;
+        put_weight(tile, kTileChannels, number, true, from[static_cast<size_t>(c) * taps + tap]);
+      }
+    }
+  }
+}
+
+TilesConv::Scratch TilesConv::scratch_of(void* scratch, int worker) const {
+  float* own = static_cast<float*>(scratch) + worker * worker_floats();
+  Scratch s;
+  s.sums = own;
+  s.rows = reinterpret_cast<uint16_t*>(own += kMostTiles * kTileWords);
+  s.depth = reinterpret_cast<int*>(own += row_floats_);
+  s.places = reinterpret_cast<int*>(own += depth_floats_);
+  s.sources = reinterpret_cast<PixelSources*>(own += place_floats_);
+  s.map = own + source_floats_;
+  return s;
+}
+
+/// Input row of a phase that output row `row` of the tall image reads without an offset.
+void TilesConv::copy_row(const float* input, int batch, int phase, int row, const Scratch& own,
+                         uint16_t* to) const {
+  const int image = (row + layout_.above) / layout_.image_rows;
+  const int y = (row - image * layout_.image_rows) * layout_.stride + layout_.remainder[phase];
+  if (image >= batch || y < 0 || y >= desc_.in_height) {
+    std::fill_n(to, row_numbers_, uint16_t{0});
+    return;
+  }
+  const int lead = layout_.lead * desc_.in_channels, count = layout_.columns * desc_.in_channels;
+  std::fill_n(to, lead, uint16_t{0});
+  const size_t pixel = (static_cast<size_t>(image) * desc_.in_height + y) * desc_.in_width;
+  if (stage_ != nullptr) {
+    stage_->run(input, nullptr, pixel, desc_.in_width, own.map);
+    kernels_->input({own.map, 0, count, false, to});
+    return;
+  }
+  kernels_->input({input, pixel * desc_.in_channels, count, desc_.bf16_input, to + lead});
+  std::fill(to + lead + count, to + row_numbers_, uint16_t{0});
+}
+
+void TilesConv::copy_rows(const float* input, int batch, const Band& band,
+                          const Scratch& own) const {
+  uint16_t* to = own.rows;
+  for (int phase = 0; phase < layout_.phases; ++phase) {
+    for (int row = band.begin - layout_.above; row < band.begin + band.rows + layout_.below;
+         ++row) {
+      copy_row(input, batch, phase, row, own, to);
+      to += row_numbers_;
+    }
+  }
+  std::fill_n(to, layout_.lead * desc_.in_channels + 2 * kTileDepth, uint16_t{0});
+}
+
+void TilesConv::find_depth(const Band& band, int* depth) const {
+  const int phase_rows = band.rows + layout_.above + layout_.below;
+  for (const KernelRow& k : layout_.kernel_rows) {
+    const int begin = (k.phase * phase_rows + k.offset + layout_.above) * row_numbers_;
+    for (int i = 0; i < row_chunks_; ++i) *depth++ = begin + i * kTileDepth;
+  }
+}
+
+/// Which windows of the band are pixels of the output, and what is added to those.
+const PixelSources* TilesConv::find_places(const Band& band, const Epilogue& epilogue,
+                                           const Scratch& own) const {
+  const PixelSources* sources = nullptr;
+  for (int i = 0; i < band.rows; ++i) {
+    int* places = own.places + i * layout_.row_windows;
+    std::fill_n(places, layout_.row_windows, -1);
+    const int image = (band.begin + i) / layout_.image_rows;
+    const int y = (band.begin + i) % layout_.image_rows;
+    if (y >= desc_.out_height) continue;
+    const int first = (image * desc_.out_height + y) * desc_.out_width;
+    const int place = desc_.max_pool ? i * layout_.row_windows : first;
+    for (int x = 0; x < desc_.out_width; ++x) places[x] = place + x;
+    if (kernels_->sources(epilogue, first, desc_.out_width,
+                          own.sources + i * layout_.row_windows) != nullptr)
+      sources = own.sources;
+  }
+  return sources;
+}
+
+/// Of the outputs of `block`, which lie in its worker's scratch.
+void TilesConv::pool(const Band& band, const TileBlock& block, float* output) const {
+  TilePool a;
+  a.row = layout_.row_windows;
+  a.width = desc_.out_width;
+  a.lanes = static_cast<int>(block.output_step);
+  a.channels = block.channels;
+  a.output = output;
+  a.output_step = desc_.out_channels;
+  a.bf16_output = desc_.bf16_output;
+  for (int i = 0; i + 1 < band.rows; i += 2) {
+    const int image = (band.begin + i) / layout_.image_rows;
+    const int y = (band.begin + i) % layout_.image_rows;
+    if (y >= desc_.out_height) continue;
+    const size_t row = static_cast<size_t>(image) * (desc_.out_height / 2) + y / 2;
+    a.map = block.output + static_cast<size_t>(i) * layout_.row_windows * a.lanes;
+    a.output_begin = row * (desc_.out_width / 2) * desc_.out_channels + block.channel_begin;
+    kernels_->pool(a);
+  }
+}
+
+TilesConv::Split TilesConv::split(int batch, int threads) const {
+  Split s;
+  s.rows = rows_of(batch);
+  s.bands = ceil_div(s.rows, most_rows_);
+  const int tasks = threads == 1 ? 1 : 2 * threads;
+  if (s.bands < tasks) {
+    const size_t map = size_t{2} * s.rows * row_numbers_ * layout_.phases;
+    if (own_weight_bytes() > map && stage_ == nullptr) {
+      s.parts = std::min(ceil_div(tasks, s.bands), ceil_div(tiles_, 2));
+    } else {
+      s.bands = std::min(tasks, s.rows);
+    }
+  } else {
+    s.bands = ceil_div(s.bands, threads) * threads;
+  }
+  s.band_rows = ceil_div(s.rows, s.bands);
+  if (desc_.max_pool) s.band_rows = even(s.band_rows);
+  s.bands = ceil_div(s.rows, s.band_rows);
+  return s;
+}
+
+void TilesConv::run(const float* input, const float* addend, float* output, int batch,
+                    void* scratch, const Parallel& parallel) const {
+  const Split s = split(batch, parallel.threads);
+  const Epilogue epilogue = epilogue_.with_addend(addend);
+  parallel(s.bands * s.parts, [&](int task, int worker) {
+    const Scratch own = scratch_of(scratch, worker);
+    const int part = task % s.parts, begin = task / s.parts * s.band_rows;
+    const Band band{begin, std::min(s.band_rows, s.rows - begin)};
+    copy_rows(input, batch, band, own);
+    find_depth(band, own.depth);
+    TileBlock a;
+    a.windows = own.rows;
+    a.step = static_cast<size_t>(desc_.stride) * desc_.in_channels;
+    a.depth = own.depth;
+    a.chunks = chunks_;
+    a.pixels = (band.rows - 1) * layout_.row_windows + desc_.out_width;
+    a.places = own.places;
+    a.sources = find_places(band, epilogue, own);
+    a.sums = own.sums;
+    a.output = desc_.max_pool ? own.map : output;
+    a.epilogue = epilogue;
+    a.epilogue.bf16_output = desc_.bf16_output && !desc_.max_pool;
+    const int end = tiles_ * (part + 1) / s.parts;
+    kernels_->begin();
+    for (int tile = tiles_ * part / s.parts; tile < end; tile += a.tiles) {
+      a.tiles = std::min(2, end - tile);
+      a.weights = packed_.get() + static_cast<size_t>(tile) * chunks_ * kTileWords;
+      a.channel_begin = tile * kTileChannels;
+      a.channels = std::min(a.tiles * kTileChannels, desc_.out_channels - a.channel_begin);
+      a.output_begin = desc_.max_pool ? 0 : a.channel_begin;
+      a.output_step = desc_.max_pool ? a.tiles * kTileChannels : desc_.out_channels;
+      kernels_->block(a);
+      if (desc_.max_pool) pool(band, a, output);
+    }
+    kernels_->end();
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights) {
+  return std::make_unique<TilesConv>(isa, desc, weights, nullptr);
+}
+
+std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& stage,
+                                 const ConvWeights& stage_weights, const ConvDesc& desc,
+                                 const ConvWeights& weights) {
+  const ConvIsa stage_isa = isa == ConvIsa::kAmx ? ConvIsa::kAvx512Bf16 : isa;
+  return std::make_unique<TilesConv>(
+      isa, desc, weights,
+      std::make_unique<DepthwiseStage>(conv_kernels(stage_isa, ConvPrecision::kBf16), stage,
+                                       stage_weights));
+}
+
+}  // namespace face::cpu
