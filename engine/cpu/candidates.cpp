@@ -19,7 +19,11 @@ namespace {
 /// derivation of this and of what Winograd's transforms make of it.
 constexpr double kRoundedError = 2.4e-3;
 
-double rounded_error(ConvAlgorithm algorithm) {
+constexpr double kSplitError = 5e-6;  // of kBf16x3
+
+double rounded_error(ConvAlgorithm algorithm, ConvPrecision precision) {
+  if (precision == ConvPrecision::kFp32) return 0;
+  if (precision == ConvPrecision::kBf16x3) return kSplitError;
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
     case ConvAlgorithm::kTiles:
@@ -33,14 +37,19 @@ double rounded_error(ConvAlgorithm algorithm) {
   }
 }
 
+const char* precision_suffix(ConvPrecision precision) {
+  if (precision == ConvPrecision::kBf16x3) return "_bf16x3";
+  return precision == ConvPrecision::kBf16 ? "_bf16" : "";
+}
+
 Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
-  const bool bf16 = precision == ConvPrecision::kBf16;
-  return {std::string(to_string(algorithm)) + (bf16 ? "_bf16" : ""),
+  const bool maps = precision == ConvPrecision::kBf16;
+  return {std::string(to_string(algorithm)) + precision_suffix(precision),
           [algorithm, precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
             return make_conv(algorithm, best_conv_isa(precision, algorithm), p.desc, p.weights,
                              precision);
           },
-          bf16 ? rounded_error(algorithm) : 0., bf16, algorithm == ConvAlgorithm::kTiles};
+          rounded_error(algorithm, precision), maps, maps&& algorithm == ConvAlgorithm::kTiles};
 }
 
 /// The candidate on rounded weights and inputs.
@@ -200,13 +209,12 @@ Candidate one_after_the_other(const Candidate& depthwise, const Candidate& point
 
 Candidate separable_candidate(ConvPrecision precision,
                               ConvAlgorithm algorithm = ConvAlgorithm::kDirect) {
-  const bool bf16 = precision == ConvPrecision::kBf16;
-  return {std::string("depthwise_") + to_string(algorithm) + (bf16 ? "_bf16" : ""),
+  return {std::string("depthwise_") + to_string(algorithm) + precision_suffix(precision),
           [precision, algorithm](const ConvProblem& p) -> std::unique_ptr<Layer> {
             return make_separable(best_conv_isa(precision, algorithm), p.depthwise->desc,
                                   p.depthwise->weights, p.desc, p.weights, precision, algorithm);
           },
-          bf16 ? kRoundedError : 0.};
+          rounded_error(algorithm, precision)};
 }
 
 /// A depthwise convolution in every way before every one of `pointwise`, and both as one.
@@ -220,7 +228,8 @@ std::vector<Candidate> separable_candidates(const ConvProblem& problem, Precisio
   if (precision == Precision::kBf16) {
     fused.push_back(separable_candidate(ConvPrecision::kBf16));
     if (has_matrix_unit())
-      fused.push_back(separable_candidate(ConvPrecision::kBf16, ConvAlgorithm::kTiles));
+      for (const auto rounded : {ConvPrecision::kBf16, ConvPrecision::kBf16x3})
+        fused.push_back(separable_candidate(rounded, ConvAlgorithm::kTiles));
   }
   for (const Candidate& one : fused) result.push_back(problem.sigmoid ? with_sigmoid(one) : one);
   return result;
@@ -241,8 +250,9 @@ std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision pre
     } else {
       for (Candidate& candidate : result) candidate = rounding(candidate);
     }
-    for (Candidate& candidate : own_candidates(problem, ConvPrecision::kBf16))
-      result.push_back(std::move(candidate));
+    for (const auto rounded : {ConvPrecision::kBf16, ConvPrecision::kBf16x3})
+      for (Candidate& candidate : own_candidates(problem, rounded))
+        result.push_back(std::move(candidate));
   }
   if (problem.sigmoid)
     for (Candidate& candidate : result) candidate = with_sigmoid(candidate);

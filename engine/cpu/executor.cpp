@@ -267,6 +267,7 @@ ConvProblem Executor::problem(const Op& op) const {
 std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions& options) const {
   std::vector<Candidate> all =
       conv_candidates(problem(op), rule_.precision_of(op), parallel_.threads);
+  std::erase_if(all, [&](const Candidate& c) { return c.error > rule_.most_error(op); });
   if (options.untimed) return {first_able(std::move(all))};
   if (options.accept)
     std::erase_if(all, [&](const Candidate& c) { return !options.accept(op, c.name); });

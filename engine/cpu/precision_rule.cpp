@@ -95,13 +95,21 @@ PrecisionRule::PrecisionRule(const Network& network, const std::vector<Shape>& s
       leaving_(leaving_tensors(network)),
       least_work_(least_bf16_work(network, shapes)) {}
 
+bool PrecisionRule::is_shallow(const Op& op) const {
+  constexpr int kFewChannels = 16;
+  return network_.tensors[op.input].channels / op.groups < kFewChannels;
+}
+
 Precision PrecisionRule::precision_of(const Op& op) const {
   if (matrix_unit_) return op.groups == 1 ? wanted_ : Precision::kFp32;
-  constexpr int kFewChannels = 16;
-  const int depth = network_.tensors[op.input].channels / op.groups;
   const bool takes =
-      depth >= kFewChannels && !leaving_[op.output] && mac_count(op, shapes_) >= least_work_;
+      !is_shallow(op) && !leaving_[op.output] && mac_count(op, shapes_) >= least_work_;
   return takes ? wanted_ : Precision::kFp32;
+}
+
+double PrecisionRule::most_error(const Op& op) const {
+  constexpr double kOfSums = 1e-4;
+  return is_shallow(op) ? kOfSums : std::numeric_limits<double>::infinity();
 }
 
 std::vector<std::vector<float>> probe_pictures(const Shape& shape) {

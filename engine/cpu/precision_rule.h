@@ -20,8 +20,12 @@ class PrecisionRule {
                 bool matrix_unit);
   /// `wanted`, or kFp32.
   [[nodiscard]] Precision precision_of(const Op& op) const;
+  /// Largest Candidate::error of what may compute it.
+  [[nodiscard]] double most_error(const Op& op) const;
 
  private:
+  [[nodiscard]] bool is_shallow(const Op& op) const;
+
   const Network& network_;
   const std::vector<Shape>& shapes_;
   Precision wanted_;

@@ -22,7 +22,9 @@ constexpr int kConvRevision = 10;
 /// in memory but for ConvDesc::bf16_input and bf16_output.
 /// kBf16: Winograd, direct and tiles only; weights and windows, of Winograd the transformed ones,
 /// are rounded to bfloat16.
-enum class ConvPrecision { kFp32, kBf16 };
+/// kBf16x3: tiles only; each factor is the sum of two bfloat16 numbers, and of the four products
+/// the three larger ones are added: errors of 2^-16 instead of 2^-8, on maps of float32.
+enum class ConvPrecision { kFp32, kBf16, kBf16x3 };
 
 /// Builds of the kernels. kAvx512Bf16 has those of kBf16 alone, kAmx those of kTiles alone, which
 /// beside it only those builds have that compute them in software. kWide16OnAvx2 computes with

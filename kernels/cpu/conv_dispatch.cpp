@@ -49,6 +49,23 @@ const char* to_string(ConvAlgorithm algorithm) {
   return "?";
 }
 
+namespace {
+
+/// Whether any build has such kernels.
+bool has_precision(ConvAlgorithm algorithm, ConvPrecision precision) {
+  switch (precision) {
+    case ConvPrecision::kFp32:
+      return algorithm != ConvAlgorithm::kTiles;
+    case ConvPrecision::kBf16:
+      return algorithm != ConvAlgorithm::kDepthwise && algorithm != ConvAlgorithm::kWinograd6x6;
+    case ConvPrecision::kBf16x3:
+      break;
+  }
+  return algorithm == ConvAlgorithm::kTiles;
+}
+
+}  // namespace
+
 #if defined(__x86_64__)
 namespace {
 
@@ -77,8 +94,8 @@ bool has_amx() {
 }  // namespace
 
 bool supported(ConvIsa isa, ConvPrecision precision, ConvAlgorithm algorithm) {
-  const bool bf16 = precision == ConvPrecision::kBf16, tiles = algorithm == ConvAlgorithm::kTiles;
-  if (tiles && !bf16) return false;
+  const bool bf16 = precision != ConvPrecision::kFp32, tiles = algorithm == ConvAlgorithm::kTiles;
+  if (!has_precision(algorithm, precision)) return false;
   switch (isa) {
     case ConvIsa::kBaseline:
       return true;
@@ -120,8 +137,7 @@ const TileKernels& conv_tile_kernels(ConvIsa isa) {
 }
 #else
 bool supported(ConvIsa isa, ConvPrecision precision, ConvAlgorithm algorithm) {
-  return isa == ConvIsa::kBaseline &&
-         (algorithm != ConvAlgorithm::kTiles || precision == ConvPrecision::kBf16);
+  return isa == ConvIsa::kBaseline && has_precision(algorithm, precision);
 }
 
 const ConvKernels& conv_kernels(ConvIsa, ConvPrecision precision) {
@@ -151,18 +167,14 @@ bool takes_maps(const ConvDesc& d, ConvPrecision precision) {
 }  // namespace
 
 bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision precision) {
-  const bool fp32 = precision == ConvPrecision::kFp32;
-  if (!takes_maps(d, precision)) return false;
+  if (!has_precision(algorithm, precision) || !takes_maps(d, precision)) return false;
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
       return d.groups == 1 && !d.max_pool;
     case ConvAlgorithm::kTiles:
-      return !fp32 && d.groups == 1 && !(d.max_pool && d.has_addend);
+      return d.groups == 1 && !(d.max_pool && d.has_addend);
     case ConvAlgorithm::kDepthwise:
-      return fp32 && d.groups == d.in_channels && d.groups == d.out_channels && !d.max_pool;
-    case ConvAlgorithm::kWinograd6x6:
-      if (!fp32) return false;
-      break;
+      return d.groups == d.in_channels && d.groups == d.out_channels && !d.max_pool;
     default:
       break;
   }
@@ -201,7 +213,7 @@ std::unique_ptr<Conv> make_conv(ConvAlgorithm algorithm, ConvIsa isa, const Conv
                 std::string("convolution: ") + to_string(algorithm) + " cannot compute this layer");
   }
   if (algorithm == ConvAlgorithm::kDirect) return make_direct(isa, desc, weights, precision);
-  if (algorithm == ConvAlgorithm::kTiles) return make_tiles(isa, desc, weights);
+  if (algorithm == ConvAlgorithm::kTiles) return make_tiles(isa, desc, weights, precision);
   if (algorithm == ConvAlgorithm::kDepthwise) return make_depthwise(isa, desc, weights);
   return make_winograd(algorithm, isa, desc, weights, precision);
 }
@@ -229,7 +241,7 @@ std::unique_ptr<Conv> make_separable(ConvIsa isa, const ConvDesc& depthwise,
                 "convolution: these are no depthwise and 1x1 convolution, one after the other");
   }
   if (algorithm == ConvAlgorithm::kTiles)
-    return make_tiles(isa, depthwise, depthwise_weights, pointwise, pointwise_weights);
+    return make_tiles(isa, depthwise, depthwise_weights, pointwise, pointwise_weights, precision);
   return make_direct(isa, depthwise, depthwise_weights, pointwise, pointwise_weights, precision);
 }
 

@@ -16,7 +16,7 @@ namespace face::cpu {
 [[nodiscard]] const ConvKernels& conv_kernels(ConvIsa isa,
                                               ConvPrecision precision = ConvPrecision::kFp32);
 
-/// Of ConvAlgorithm::kTiles. REQUIRES: supported(isa, kBf16, kTiles).
+/// Of ConvAlgorithm::kTiles, which they serve in every precision. REQUIRES: supported() with it.
 [[nodiscard]] const TileKernels& conv_tile_kernels(ConvIsa isa);
 
 /// What Conv::name() says of bfloat16 maps; empty if there are none.
@@ -60,11 +60,12 @@ struct LaneBlock {
                                                 const ConvDesc& desc, const ConvWeights& weights,
                                                 ConvPrecision precision);
 [[nodiscard]] std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& desc,
-                                               const ConvWeights& weights);
+                                               const ConvWeights& weights, ConvPrecision precision);
 /// With a stage before it, as above.
 [[nodiscard]] std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& stage,
                                                const ConvWeights& stage_weights,
-                                               const ConvDesc& desc, const ConvWeights& weights);
+                                               const ConvDesc& desc, const ConvWeights& weights,
+                                               ConvPrecision precision);
 [[nodiscard]] std::unique_ptr<Conv> make_depthwise(ConvIsa isa, const ConvDesc& desc,
                                                    const ConvWeights& weights);
 

@@ -15,12 +15,14 @@ constexpr int kTileDepth = 32;                         // bfloat16 numbers in a 
 constexpr int kTileWords = kTileRows * kTileChannels;  // of weights
 constexpr int kMostTiles = 4;                          // that are summed at once
 
-/// Rounds `count` numbers of a map of float32, or copies those of one of bfloat16.
+/// Rounds `pixels` pixels of `channels` numbers of a map of float32, or copies those of one of
+/// bfloat16, `pitch` numbers apart; zeros follow each pixel up there. `split`: a pixel becomes its
+/// rounded numbers, what rounding left of them, rounded as well, and the first ones again.
 struct TileInput {
   const float* input = nullptr;
   size_t begin = 0;  // in numbers, from `input` on
-  int count = 0;
-  bool bf16_input = false;
+  int pixels = 0, channels = 0, pitch = 0;
+  bool bf16_input = false, split = false;
   uint16_t* output = nullptr;
 };
 

@@ -12,6 +12,7 @@
 // With a stride the rows are kept apart by their remainder ("phase"): those that neighbouring
 // output rows read with the same kernel row are then neighbours, too.
 #include <algorithm>
+#include <cstdlib>
 
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_layer.h"
@@ -70,12 +71,13 @@ TileLayout::TileLayout(const ConvDesc& d) : stride(d.stride), lead(d.pad_left) {
 class TilesConv final : public Conv {
  public:
   /// `stage` may be null.
-  TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
+  TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights, ConvPrecision precision,
             std::unique_ptr<DepthwiseStage> stage);
 
   std::string name() const override {
     return std::string(stage_ != nullptr ? "depthwise_tiles" : "tiles") +
-           (desc_.max_pool ? "_pool" : "") + "_bf16:" + to_string(isa_) + map_suffix(desc_);
+           (desc_.max_pool ? "_pool" : "") + (split_ ? "_bf16x3:" : "_bf16:") + to_string(isa_) +
+           map_suffix(desc_);
   }
   size_t weight_bytes() const override {
     return own_weight_bytes() + (stage_ != nullptr ? stage_->weight_bytes() : 0);
@@ -103,6 +105,9 @@ class TilesConv final : public Conv {
   struct Band {
     int begin, rows;
   };
+  struct Tiles {
+    int begin, end;
+  };
 
   void pack(const float* weights);
   [[nodiscard]] size_t own_weight_bytes() const {
@@ -123,6 +128,9 @@ class TilesConv final : public Conv {
   void find_depth(const Band& band, int* depth) const;
   [[nodiscard]] const PixelSources* find_places(const Band& band, const Epilogue& epilogue,
                                                 const Scratch& own) const;
+  void choose_tiles(int tile, int end, TileBlock& a) const;
+  void run_blocks(TileBlock& a, const Tiles& tiles) const;
+  void run_pooled(TileBlock& a, const Tiles& tiles, const Band& band, float* output) const;
   void pool(const Band& band, const TileBlock& block, float* output) const;
 
   ConvIsa isa_;
@@ -131,6 +139,8 @@ class TilesConv final : public Conv {
   EpilogueTables epilogue_;
   std::unique_ptr<DepthwiseStage> stage_;
   TileLayout layout_;
+  bool split_;       // kBf16x3
+  int pixel_;        // numbers from copied pixel to pixel
   int row_numbers_;  // of a copied row
   int row_chunks_;   // of a window under one kernel row
   int chunks_;
@@ -150,16 +160,28 @@ int most_band_rows(const TileLayout& layout, size_t row_bytes, size_t weight_byt
 
 constexpr int even(int n) { return n + n % 2; }
 
+/// Numbers from copied pixel to pixel, of `numbers` each: a multiple of a cache line, so that no
+/// row of a tile crosses one, unless the zeros made windows much longer.
+int padded_pixel(int numbers, int kernel_w) {
+  const int padded = ceil_div(numbers, kTileDepth) * kTileDepth;
+  const int chunks = ceil_div(kernel_w * numbers, kTileDepth);
+  static const char* pad = std::getenv("FACE_T_PAD");
+  if (pad && *pad == '0') return numbers;
+  return kernel_w * padded / kTileDepth <= chunks + chunks / 7 ? padded : numbers;
+}
+
 TilesConv::TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
-                     std::unique_ptr<DepthwiseStage> stage)
+                     ConvPrecision precision, std::unique_ptr<DepthwiseStage> stage)
     : isa_(isa),
       desc_(desc),
       kernels_(&conv_tile_kernels(isa)),
       epilogue_(desc, weights),
       stage_(std::move(stage)),
       layout_(desc),
-      row_numbers_(layout_.pitch * desc.in_channels),
-      row_chunks_(ceil_div(desc.kernel_w * desc.in_channels, kTileDepth)),
+      split_(precision == ConvPrecision::kBf16x3),
+      pixel_(padded_pixel(desc.in_channels * (split_ ? 3 : 1), desc.kernel_w)),
+      row_numbers_(layout_.pitch * pixel_),
+      row_chunks_(ceil_div(desc.kernel_w * pixel_, kTileDepth)),
       chunks_(desc.kernel_h * row_chunks_),
       tiles_(ceil_div(desc.out_channels, kTileChannels)) {
   const size_t row_bytes = size_t{2} * layout_.phases * row_numbers_;
@@ -170,30 +192,37 @@ TilesConv::TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weigh
       static_cast<size_t>(layout_.phases) * (most_rows_ + layout_.above + layout_.below);
   // Behind the last row: zeros as before a row, the rest of a chunk, windows of no pixel.
   const size_t behind =
-      static_cast<size_t>(layout_.lead + kTileRows * desc.stride) * desc.in_channels +
-      2 * kTileDepth;
+      static_cast<size_t>(layout_.lead + kTileRows * desc.stride) * pixel_ + 2 * kTileDepth;
   const size_t windows = static_cast<size_t>(most_rows_) * layout_.row_windows;
   row_floats_ = round_to_line((copied_rows * row_numbers_ + behind) / 2 + 1);
   depth_floats_ = round_to_line(chunks_);
   place_floats_ = round_to_line(windows);
   source_floats_ = round_to_line(windows * sizeof(PixelSources) / sizeof(float));
   if (desc.max_pool) map_floats_ = round_to_line(windows * 2 * kTileChannels);
-  if (stage_ != nullptr) map_floats_ = round_to_line(row_numbers_);
+  if (stage_ != nullptr) map_floats_ = round_to_line(desc.in_width * desc.in_channels);
   pack(weights.weights);
 }
 
+/// Where tile_input() splits pixels, weights lie as (rounded, rounded, rest).
 void TilesConv::pack(const float* weights) {
   packed_ = aligned_zeros(own_weight_bytes() / sizeof(float));
-  const int taps = desc_.kernel_h * desc_.kernel_w;
+  const int taps = desc_.kernel_h * desc_.kernel_w, channels = desc_.in_channels;
   for (int o = 0; o < desc_.out_channels; ++o) {
-    const float* from = weights + static_cast<size_t>(o) * desc_.in_channels * taps;
+    const float* from = weights + static_cast<size_t>(o) * channels * taps;
     float* tile = packed_.get() + static_cast<size_t>(o / kTileChannels) * chunks_ * kTileWords +
                   o % kTileChannels;
+    const auto put = [&](int number, float weight) {
+      put_weight(tile, kTileChannels, number, true, weight);
+    };
     for (int tap = 0; tap < taps; ++tap) {
-      const int row = tap / desc_.kernel_w, first = tap % desc_.kernel_w * desc_.in_channels;
-      for (int c = 0; c < desc_.in_channels; ++c) {
-        const int number = row * row_chunks_ * kTileDepth + first + c;
-        put_weight(tile, kTileChannels, number, true, from[static_cast<size_t>(c) * taps + tap]);
+      const int row = tap / desc_.kernel_w, column = tap % desc_.kernel_w;
+      for (int c = 0; c < channels; ++c) {
+        const int number = row * row_chunks_ * kTileDepth + column * pixel_ + c;
+        const float weight = from[static_cast<size_t>(c) * taps + tap];
+        put(number, weight);
+        if (!split_) continue;
+        put(number + channels, weight);
+        put(number + 2 * channels, weight - from_bf16(to_bf16(weight)));
       }
     }
   }
@@ -220,16 +249,18 @@ void TilesConv::copy_row(const float* input, int batch, int phase, int row, cons
     std::fill_n(to, row_numbers_, uint16_t{0});
     return;
   }
-  const int lead = layout_.lead * desc_.in_channels, count = layout_.columns * desc_.in_channels;
-  std::fill_n(to, lead, uint16_t{0});
-  const size_t pixel = (static_cast<size_t>(image) * desc_.in_height + y) * desc_.in_width;
+  const int lead = layout_.lead * pixel_, channels = desc_.in_channels;
+  const size_t first = (static_cast<size_t>(image) * desc_.in_height + y) * desc_.in_width;
+  TileInput a{input,  first * channels, layout_.columns, channels,
+              pixel_, desc_.bf16_input, split_,          to + lead};
   if (stage_ != nullptr) {
-    stage_->run(input, nullptr, pixel, desc_.in_width, own.map);
-    kernels_->input({own.map, 0, count, false, to});
-    return;
+    stage_->run(input, nullptr, first, desc_.in_width, own.map);
+    a.input = own.map;
+    a.begin = 0;
   }
-  kernels_->input({input, pixel * desc_.in_channels, count, desc_.bf16_input, to + lead});
-  std::fill(to + lead + count, to + row_numbers_, uint16_t{0});
+  std::fill_n(to, lead, uint16_t{0});
+  kernels_->input(a);
+  std::fill(to + lead + layout_.columns * pixel_, to + row_numbers_, uint16_t{0});
 }
 
 void TilesConv::copy_rows(const float* input, int batch, const Band& band,
@@ -242,7 +273,7 @@ void TilesConv::copy_rows(const float* input, int batch, const Band& band,
       to += row_numbers_;
     }
   }
-  std::fill_n(to, layout_.lead * desc_.in_channels + 2 * kTileDepth, uint16_t{0});
+  std::fill_n(to, layout_.lead * pixel_ + 2 * kTileDepth, uint16_t{0});
 }
 
 void TilesConv::find_depth(const Band& band, int* depth) const {
@@ -271,6 +302,54 @@ const PixelSources* TilesConv::find_places(const Band& band, const Epilogue& epi
       sources = own.sources;
   }
   return sources;
+}
+
+/// Tile `tile` of the output channels, and the next one if `end` allows.
+void TilesConv::choose_tiles(int tile, int end, TileBlock& a) const {
+  a.tiles = std::min(2, end - tile);
+  a.weights = packed_.get() + static_cast<size_t>(tile) * chunks_ * kTileWords;
+  a.channel_begin = tile * kTileChannels;
+  a.channels = std::min(a.tiles * kTileChannels, desc_.out_channels - a.channel_begin);
+}
+
+/// All pixels with the weights of some channels after the other if those stay in the first-level
+/// cache; else, if a few pixels' windows do, those with all weights, which come from the second
+/// level then.
+void TilesConv::run_blocks(TileBlock& a, const Tiles& tiles) const {
+  constexpr size_t kWeightBytes = 20 << 10, kWindowBytes = 24 << 10, kAllBytes = 1 << 20;
+  constexpr int kPixels = 2 * kTileRows;
+  const size_t weight_bytes = size_t{2} * chunks_ * kTileWords * sizeof(float);
+  const size_t window_bytes =
+      size_t{2} * desc_.kernel_h * ((kPixels - 1) * desc_.stride + desc_.kernel_w) * pixel_;
+  bool pixels_first = weight_bytes > kWeightBytes && window_bytes <= kWindowBytes &&
+                      own_weight_bytes() <= kAllBytes;
+  static const char* order = std::getenv("FACE_T_ORDER");
+  if (order) pixels_first = *order == '1';
+  const int pixels = a.pixels, step = pixels_first ? kPixels : pixels;
+  a.output_step = desc_.out_channels;
+  const TileBlock all = a;
+  for (int first = 0; first < pixels; first += step) {
+    a.pixels = std::min(step, pixels - first);
+    a.windows = all.windows + first * a.step;
+    a.places = all.places + first;
+    a.sources = all.sources == nullptr ? nullptr : all.sources + first;
+    for (int tile = tiles.begin; tile < tiles.end; tile += a.tiles) {
+      choose_tiles(tile, tiles.end, a);
+      a.output_begin = a.channel_begin;
+      kernels_->block(a);
+    }
+  }
+}
+
+void TilesConv::run_pooled(TileBlock& a, const Tiles& tiles, const Band& band,
+                           float* output) const {
+  a.epilogue.bf16_output = false;
+  for (int tile = tiles.begin; tile < tiles.end; tile += a.tiles) {
+    choose_tiles(tile, tiles.end, a);
+    a.output_step = a.tiles * kTileChannels;
+    kernels_->block(a);
+    pool(band, a, output);
+  }
 }
 
 /// Of the outputs of `block`, which lie in its worker's scratch.
@@ -327,7 +406,7 @@ void TilesConv::run(const float* input, const float* addend, float* output, int 
     find_depth(band, own.depth);
     TileBlock a;
     a.windows = own.rows;
-    a.step = static_cast<size_t>(desc_.stride) * desc_.in_channels;
+    a.step = static_cast<size_t>(desc_.stride) * pixel_;
     a.depth = own.depth;
     a.chunks = chunks_;
     a.pixels = (band.rows - 1) * layout_.row_windows + desc_.out_width;
@@ -336,18 +415,12 @@ void TilesConv::run(const float* input, const float* addend, float* output, int 
     a.sums = own.sums;
     a.output = desc_.max_pool ? own.map : output;
     a.epilogue = epilogue;
-    a.epilogue.bf16_output = desc_.bf16_output && !desc_.max_pool;
-    const int end = tiles_ * (part + 1) / s.parts;
+    const Tiles tiles{tiles_ * part / s.parts, tiles_ * (part + 1) / s.parts};
     kernels_->begin();
-    for (int tile = tiles_ * part / s.parts; tile < end; tile += a.tiles) {
-      a.tiles = std::min(2, end - tile);
-      a.weights = packed_.get() + static_cast<size_t>(tile) * chunks_ * kTileWords;
-      a.channel_begin = tile * kTileChannels;
-      a.channels = std::min(a.tiles * kTileChannels, desc_.out_channels - a.channel_begin);
-      a.output_begin = desc_.max_pool ? 0 : a.channel_begin;
-      a.output_step = desc_.max_pool ? a.tiles * kTileChannels : desc_.out_channels;
-      kernels_->block(a);
-      if (desc_.max_pool) pool(band, a, output);
+    if (desc_.max_pool) {
+      run_pooled(a, tiles, band, output);
+    } else {
+      run_blocks(a, tiles);
     }
     kernels_->end();
   });
@@ -355,16 +428,17 @@ void TilesConv::run(const float* input, const float* addend, float* output, int 
 
 }  // namespace
 
-std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights) {
-  return std::make_unique<TilesConv>(isa, desc, weights, nullptr);
+std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weights,
+                                 ConvPrecision precision) {
+  return std::make_unique<TilesConv>(isa, desc, weights, precision, nullptr);
 }
 
 std::unique_ptr<Conv> make_tiles(ConvIsa isa, const ConvDesc& stage,
                                  const ConvWeights& stage_weights, const ConvDesc& desc,
-                                 const ConvWeights& weights) {
+                                 const ConvWeights& weights, ConvPrecision precision) {
   const ConvIsa stage_isa = isa == ConvIsa::kAmx ? ConvIsa::kAvx512Bf16 : isa;
   return std::make_unique<TilesConv>(
-      isa, desc, weights,
+      isa, desc, weights, precision,
       std::make_unique<DepthwiseStage>(conv_kernels(stage_isa, ConvPrecision::kBf16), stage,
                                        stage_weights));
 }

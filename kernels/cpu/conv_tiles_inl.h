@@ -55,24 +55,40 @@ FACE_INLINE void sum_tiles(const TileBlock& a, int pixel) {
   });
 }
 
-/// Outputs of `count` pixels from `pixel` on.
+/// Pixels of a block whose places follow one another: [begin, end) of the block, from `place` on.
+struct TileRun {
+  int begin, end, place;
+};
+
+/// The next one from `pixel` on, of the pixels before `end`; empty if there is none.
+inline TileRun next_run(const TileBlock& a, int pixel, int end) {
+  while (pixel < end && a.places[pixel] < 0) ++pixel;
+  TileRun run{pixel, pixel, pixel < end ? a.places[pixel] : 0};
+  while (run.end < end && a.places[run.end] == run.place + run.end - run.begin) ++run.end;
+  return run;
+}
+
+/// Outputs of a run; a.sums begins with `pixel`.
 template <typename Map, EpilogueKind kKind>
-void finish_tiles(const TileBlock& a, int pixel, int count) {
-  const int lanes = a.tiles * kTileChannels;
-  const int* places = a.places + pixel;
-  const PixelSources* sources = a.sources == nullptr ? nullptr : a.sources + pixel;
+void finish_run(const TileBlock& a, int pixel, const TileRun& run) {
+  const int lanes = a.tiles * kTileChannels, count = run.end - run.begin;
+  const float* run_sums = a.sums + static_cast<size_t>(run.begin - pixel) * lanes;
+  const size_t begin = a.output_begin + run.place * a.output_step, step = a.output_step;
+  const PixelSources* sources = a.sources == nullptr ? nullptr : a.sources + run.begin;
   for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
     const int channel = a.channel_begin + c;
     const Activation<kKind, kLanes> activation(a.epilogue, channel);
-    const Vec<kLanes> bias = load<kLanes>(a.epilogue.bias + channel);
-    const float* sums = a.sums + c;
-    auto* out = elements<Map>(a.output) + a.output_begin + c;
-    for (int i = 0; i < count; ++i, sums += lanes) {
-      if (places[i] < 0) continue;
-      const Vec<kLanes> begin = sources == nullptr ? bias : begin_sum<kLanes>(sources[i], channel);
-      Map::template store<kLanes>(out + places[i] * a.output_step,
-                                  activation(load<kLanes>(sums) + begin));
+    const float* sums = run_sums + c;
+    auto* out = elements<Map>(a.output) + begin + c;
+    if (sources == nullptr) {
+      const Vec<kLanes> bias = load<kLanes>(a.epilogue.bias + channel);
+      for (int i = 0; i < count; ++i, sums += lanes, out += step)
+        Map::template store<kLanes>(out, activation(load<kLanes>(sums) + bias));
+      return;
     }
+    for (int i = 0; i < count; ++i, sums += lanes, out += step)
+      Map::template store<kLanes>(
+          out, activation(load<kLanes>(sums) + begin_sum<kLanes>(sources[i], channel)));
   });
 }
 
@@ -80,8 +96,11 @@ template <int kPixelTiles, int kChannelTiles>
 void tile_group(const TileBlock& a, int pixel, int count) {
   sum_tiles<kPixelTiles, kChannelTiles>(a, pixel);
   with_map<Bf16Words>(a.epilogue.bf16_output, [&]<typename Map>() {
-    with_kind(a.epilogue.kind,
-              [&]<EpilogueKind kKind>() { finish_tiles<Map, kKind>(a, pixel, count); });
+    with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
+      const int end = pixel + count;
+      for (TileRun run = next_run(a, pixel, end); run.begin < end; run = next_run(a, run.end, end))
+        finish_run<Map, kKind>(a, pixel, run);
+    });
   });
 }
 
@@ -120,15 +139,45 @@ inline void tile_pool(const TilePool& a) {
   with_map<Bf16Words>(a.bf16_output, [&]<typename Map>() { pool_row<Map>(a); });
 }
 
-inline void tile_input(const TileInput& a) {
-  if (a.bf16_input) {
-    std::memcpy(a.output, elements<Bf16Map>(a.input) + a.begin, a.count * sizeof(*a.output));
-    return;
-  }
-  const float* input = a.input + a.begin;
-  for_lanes<kWidth>(0, a.count, [&]<int kLanes>(int i) FACE_LAMBDA_INLINE {
-    Bf16Map::store<kLanes>(a.output + i, load<kLanes>(input + i));
+inline void zero_behind(const TileInput& a, uint16_t* pixel) {
+  const int parts = a.split ? 3 : 1;
+  for_lanes<kWidth>(parts * a.channels, a.pitch, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
+    Bf16Map::store<kLanes>(pixel + c, Vec<kLanes>{});
   });
+}
+
+inline void split_pixel(const float* input, int channels, uint16_t* output) {
+  for_lanes<kWidth>(0, channels, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
+    const Vec<kLanes> x = load<kLanes>(input + c);
+    Bf16Map::store<kLanes>(output + c, x);
+    const Vec<kLanes> rounded = Bf16Map::load<kLanes>(output + c);
+    Bf16Map::store<kLanes>(output + channels + c, x - rounded);
+    Bf16Map::store<kLanes>(output + 2 * channels + c, rounded);
+  });
+}
+
+inline void round_numbers(const float* input, int count, uint16_t* output) {
+  for_lanes<kWidth>(0, count, [&]<int kLanes>(int i) FACE_LAMBDA_INLINE {
+    Bf16Map::store<kLanes>(output + i, load<kLanes>(input + i));
+  });
+}
+
+inline void tile_input(const TileInput& a) {
+  const bool dense = a.pitch == a.channels && !a.split;
+  const int pixels = dense ? 1 : a.pixels, count = dense ? a.pixels * a.channels : a.channels;
+  const auto* halves = elements<Bf16Map>(a.input) + a.begin;
+  const float* floats = a.input + a.begin;
+  uint16_t* output = a.output;
+  for (int i = 0; i < pixels; ++i, output += a.pitch) {
+    if (a.bf16_input) {
+      std::memcpy(output, halves + static_cast<size_t>(i) * count, count * sizeof(*output));
+    } else if (a.split) {
+      split_pixel(floats + static_cast<size_t>(i) * count, count, output);
+    } else {
+      round_numbers(floats + static_cast<size_t>(i) * count, count, output);
+    }
+    if (!dense) zero_behind(a, output);
+  }
 }
 
 }  // namespace face::cpu::FACE_CONV_ISA

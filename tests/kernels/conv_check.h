@@ -18,6 +18,10 @@ inline double bf16_tolerance() {
   return 1.5 * std::sqrt(2.0) * 0.74 * std::pow(2.0, -7) / std::sqrt(12.0);
 }
 
+/// Of sums of two: what is left of a number after rounding it twice, and the product of two rests,
+/// which is left out, are each at most 2^-18 of it.
+inline double split_tolerance() { return 3 * std::pow(2.0, -18); }
+
 /// Every byte of output has to be written, no byte outside the arrays touched, and scratch may hold
 /// anything (it holds NaN). `tolerance` bounds the relative L2 error.
 inline void check_conv(const cpu::Conv& conv, const ConvCase& c, const ConvData& data,

@@ -17,7 +17,8 @@ using cpu::ConvPrecision;
 double tolerance(const ConvDesc& d, ConvPrecision precision) {
   const double depth = static_cast<double>(d.in_channels) / d.groups * d.kernel_h * d.kernel_w;
   const double fp32 = 2 * std::sqrt(depth + 6.0) * std::pow(2.0, -24);
-  return precision == ConvPrecision::kBf16 ? fp32 + bf16_tolerance() : fp32;
+  if (precision == ConvPrecision::kBf16) return fp32 + bf16_tolerance();
+  return precision == ConvPrecision::kBf16x3 ? fp32 + split_tolerance() : fp32;
 }
 
 ConvCase layer(const std::string& name, int in, int out, int height, int width, Geometry g,
@@ -27,7 +28,8 @@ ConvCase layer(const std::string& name, int in, int out, int height, int width, 
   return c;
 }
 
-constexpr ConvPrecision kPrecisions[] = {ConvPrecision::kFp32, ConvPrecision::kBf16};
+constexpr ConvPrecision kPrecisions[] = {ConvPrecision::kFp32, ConvPrecision::kBf16,
+                                         ConvPrecision::kBf16x3};
 
 std::vector<ConvAlgorithm> algorithms_of(const ConvCase& c) {
   if (c.desc.groups != 1) return {ConvAlgorithm::kDepthwise};
@@ -121,12 +123,12 @@ TEST(Tiles, MaxPool) {
     c.desc.activation = ConvActivation::kPrelu;
     const ConvData data = make_conv_data(c);
     for (const int threads : {1, 3}) {
-      for (const auto isa : runnable_isas(ConvPrecision::kBf16, ConvAlgorithm::kTiles)) {
-        const auto conv = cpu::make_conv(ConvAlgorithm::kTiles, isa, c.desc, data.layer_weights(),
-                                         ConvPrecision::kBf16);
-        check_conv(*conv, c, data, cpu::openmp_parallel(threads),
-                   tolerance(c.desc, ConvPrecision::kBf16));
-      }
+      for_ways(c, [&](ConvAlgorithm algorithm, ConvPrecision precision) {
+        for (const auto isa : runnable_isas(precision, algorithm)) {
+          const auto conv = cpu::make_conv(algorithm, isa, c.desc, data.layer_weights(), precision);
+          check_conv(*conv, c, data, cpu::openmp_parallel(threads), tolerance(c.desc, precision));
+        }
+      });
     }
   }
 }
