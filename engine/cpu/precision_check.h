@@ -19,8 +19,8 @@ using Ways = std::vector<const Candidate*>;  // one per convolution, in the netw
 /// The fastest ways for which `error_of` gives at most `tolerance`: raises the price of errors
 /// until the network is exact enough, or computes in float32 alone, which is not asked about.
 /// Prices that cannot be enough, judged by what was found last, are skipped, for layers take long
-/// to pack; of what a price changes, only as many layers change as seem to be needed, the first
-/// ones. Pointers into `convs`.
+/// to pack; of what a price changes, as few layers change as a handful of questions finds to do,
+/// the first ones. Pointers into `convs`.
 [[nodiscard]] Ways exact_enough_ways(const std::vector<TimedConv>& convs, size_t weight_budget,
                                      double tolerance,
                                      const std::function<double(const Ways&)>& error_of);

@@ -47,6 +47,7 @@ inline const PixelSources* sources_of_pixels(const Epilogue& e, size_t pixel_beg
 template <EpilogueKind kKind, int kLanes>
 class Activation {
  public:
+  Activation() = default;
   FACE_INLINE Activation(const Epilogue& e, int channel) {
     if constexpr (kKind == EpilogueKind::kPrelu) {
       first_ = load<kLanes>(e.slopes + channel);
@@ -65,7 +66,7 @@ class Activation {
   }
 
  private:
-  Vec<kLanes> first_;     // slopes, or the least value
+  Vec<kLanes> first_{};   // slopes, or the least value
   Vec<kLanes> second_{};  // the largest value
 };
 

@@ -12,7 +12,6 @@
 // With a stride the rows are kept apart by their remainder ("phase"): those that neighbouring
 // output rows read with the same kernel row are then neighbours, too.
 #include <algorithm>
-#include <cstdlib>
 
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_layer.h"
@@ -165,8 +164,6 @@ constexpr int even(int n) { return n + n % 2; }
 int padded_pixel(int numbers, int kernel_w) {
   const int padded = ceil_div(numbers, kTileDepth) * kTileDepth;
   const int chunks = ceil_div(kernel_w * numbers, kTileDepth);
-  static const char* pad = std::getenv("FACE_T_PAD");
-  if (pad && *pad == '0') return numbers;
   return kernel_w * padded / kTileDepth <= chunks + chunks / 7 ? padded : numbers;
 }
 
@@ -312,19 +309,12 @@ void TilesConv::choose_tiles(int tile, int end, TileBlock& a) const {
   a.channels = std::min(a.tiles * kTileChannels, desc_.out_channels - a.channel_begin);
 }
 
-/// All pixels with the weights of some channels after the other if those stay in the first-level
-/// cache; else, if a few pixels' windows do, those with all weights, which come from the second
-/// level then.
+/// A few pixels' windows, which stay in the first-level cache, meet all weights, which come from
+/// the second level; if they do not fit there, each is read for all pixels before the next.
 void TilesConv::run_blocks(TileBlock& a, const Tiles& tiles) const {
-  constexpr size_t kWeightBytes = 20 << 10, kWindowBytes = 24 << 10, kAllBytes = 1 << 20;
+  constexpr size_t kSecondLevelBytes = 1536 << 10;
   constexpr int kPixels = 2 * kTileRows;
-  const size_t weight_bytes = size_t{2} * chunks_ * kTileWords * sizeof(float);
-  const size_t window_bytes =
-      size_t{2} * desc_.kernel_h * ((kPixels - 1) * desc_.stride + desc_.kernel_w) * pixel_;
-  bool pixels_first = weight_bytes > kWeightBytes && window_bytes <= kWindowBytes &&
-                      own_weight_bytes() <= kAllBytes;
-  static const char* order = std::getenv("FACE_T_ORDER");
-  if (order) pixels_first = *order == '1';
+  const bool pixels_first = own_weight_bytes() <= kSecondLevelBytes;
   const int pixels = a.pixels, step = pixels_first ? kPixels : pixels;
   a.output_step = desc_.out_channels;
   const TileBlock all = a;

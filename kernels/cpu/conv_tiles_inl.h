@@ -68,27 +68,76 @@ inline TileRun next_run(const TileBlock& a, int pixel, int end) {
   return run;
 }
 
-/// Outputs of a run; a.sums begins with `pixel`.
-template <typename Map, EpilogueKind kKind>
-void finish_run(const TileBlock& a, int pixel, const TileRun& run) {
-  const int lanes = a.tiles * kTileChannels, count = run.end - run.begin;
-  const float* run_sums = a.sums + static_cast<size_t>(run.begin - pixel) * lanes;
-  const size_t begin = a.output_begin + run.place * a.output_step, step = a.output_step;
-  const PixelSources* sources = a.sources == nullptr ? nullptr : a.sources + run.begin;
-  for_lanes<kWidth>(0, a.channels, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
-    const int channel = a.channel_begin + c;
-    const Activation<kKind, kLanes> activation(a.epilogue, channel);
-    const float* sums = run_sums + c;
-    auto* out = elements<Map>(a.output) + begin + c;
-    if (sources == nullptr) {
-      const Vec<kLanes> bias = load<kLanes>(a.epilogue.bias + channel);
-      for (int i = 0; i < count; ++i, sums += lanes, out += step)
-        Map::template store<kLanes>(out, activation(load<kLanes>(sums) + bias));
-      return;
+/// Calls f.template operator()<lanes>(i) so that [0, count) is covered, by whole vectors if there
+/// is room for one: the last one then covers some once more.
+template <int kLanes, typename F>
+FACE_INLINE void for_overlapping(int count, const F& f) {
+  if (count < kLanes) {
+    if constexpr (kLanes > 1) for_overlapping<kLanes / 2>(count, f);
+    return;
+  }
+  int i = 0;
+  for (; i + kLanes <= count; i += kLanes) f.template operator()<kLanes>(i);
+  if (i < count) f.template operator()<kLanes>(count - kLanes);
+}
+
+/// What ends in the outputs of some channels of a run.
+struct RunChannels {
+  const float* sums;            // of the first pixel, `lanes` numbers apart
+  int lanes, count;             // pixels
+  int channel;                  // the first one
+  const PixelSources* sources;  // null: the bias alone
+  size_t out;                   // numbers of the output up to there
+};
+
+/// kVectors vectors of channels from r.channel + `offset(j)` on; all of a pixel are read before one
+/// is written, for the addend may be the output.
+template <typename Map, EpilogueKind kKind, int kLanes, int kVectors, typename Offset>
+FACE_INLINE void finish_channels(const TileBlock& a, const RunChannels& r, const Offset& offset) {
+  using Vector = Vec<kLanes>;
+  Activation<kKind, kLanes> activation[kVectors];
+  const float* sums = r.sums;
+  auto* out = elements<Map>(a.output) + r.out;
+  const size_t step = a.output_step;
+  Vector bias[kVectors];
+  for (int j = 0; j < kVectors; ++j) {
+    activation[j] = {a.epilogue, r.channel + offset(j)};
+    bias[j] = load<kLanes>(a.epilogue.bias + r.channel + offset(j));
+  }
+  for (int i = 0; i < r.count; ++i, sums += r.lanes, out += step) {
+    Vector x[kVectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) {
+      const Vector begin =
+          r.sources == nullptr ? bias[j] : begin_sum<kLanes>(r.sources[i], r.channel + offset(j));
+      x[j] = activation[j](load<kLanes>(sums + offset(j)) + begin);
     }
-    for (int i = 0; i < count; ++i, sums += lanes, out += step)
-      Map::template store<kLanes>(
-          out, activation(load<kLanes>(sums) + begin_sum<kLanes>(sources[i], channel)));
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; ++j) Map::template store<kLanes>(out + offset(j), x[j]);
+  }
+}
+
+/// Outputs of a run; a.sums begins with `pixel`.
+template <typename Map, EpilogueKind kKind, int kTiles>
+void finish_run(const TileBlock& a, int pixel, const TileRun& run) {
+  constexpr int kLanes = kTiles * kTileChannels, kVectors = kLanes / kWidth;
+  RunChannels r{a.sums + static_cast<size_t>(run.begin - pixel) * kLanes,
+                kLanes,
+                run.end - run.begin,
+                a.channel_begin,
+                a.sources == nullptr ? nullptr : a.sources + run.begin,
+                a.output_begin + run.place * a.output_step};
+  if (a.channels >= kWidth) {
+    const int last = a.channels - kWidth;
+    return finish_channels<Map, kKind, kWidth, kVectors>(
+        a, r, [last](int j) FACE_LAMBDA_INLINE { return j * kWidth < last ? j * kWidth : last; });
+  }
+  const RunChannels all = r;
+  for_lanes<kWidth>(0, a.channels, [&]<int kPart>(int c) FACE_LAMBDA_INLINE {
+    r.sums = all.sums + c;
+    r.channel = all.channel + c;
+    r.out = all.out + c;
+    finish_channels<Map, kKind, kPart, 1>(a, r, [](int) FACE_LAMBDA_INLINE { return 0; });
   });
 }
 
@@ -99,7 +148,7 @@ void tile_group(const TileBlock& a, int pixel, int count) {
     with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
       const int end = pixel + count;
       for (TileRun run = next_run(a, pixel, end); run.begin < end; run = next_run(a, run.end, end))
-        finish_run<Map, kKind>(a, pixel, run);
+        finish_run<Map, kKind, kChannelTiles>(a, pixel, run);
     });
   });
 }
@@ -139,15 +188,9 @@ inline void tile_pool(const TilePool& a) {
   with_map<Bf16Words>(a.bf16_output, [&]<typename Map>() { pool_row<Map>(a); });
 }
 
-inline void zero_behind(const TileInput& a, uint16_t* pixel) {
-  const int parts = a.split ? 3 : 1;
-  for_lanes<kWidth>(parts * a.channels, a.pitch, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
-    Bf16Map::store<kLanes>(pixel + c, Vec<kLanes>{});
-  });
-}
-
+/// The rounded numbers, what rounding left, and the first ones again.
 inline void split_pixel(const float* input, int channels, uint16_t* output) {
-  for_lanes<kWidth>(0, channels, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
+  for_overlapping<kWidth>(channels, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
     const Vec<kLanes> x = load<kLanes>(input + c);
     Bf16Map::store<kLanes>(output + c, x);
     const Vec<kLanes> rounded = Bf16Map::load<kLanes>(output + c);
@@ -157,26 +200,36 @@ inline void split_pixel(const float* input, int channels, uint16_t* output) {
 }
 
 inline void round_numbers(const float* input, int count, uint16_t* output) {
-  for_lanes<kWidth>(0, count, [&]<int kLanes>(int i) FACE_LAMBDA_INLINE {
+  for_overlapping<kWidth>(count, [&]<int kLanes>(int i) FACE_LAMBDA_INLINE {
     Bf16Map::store<kLanes>(output + i, load<kLanes>(input + i));
+  });
+}
+
+/// Two numbers to a float's place.
+inline void copy_numbers(const uint16_t* input, int count, uint16_t* output) {
+  const auto* from = reinterpret_cast<const float*>(input);
+  auto* to = reinterpret_cast<float*>(output);
+  for_overlapping<kWidth>(count / 2, [&]<int kLanes>(int i) FACE_LAMBDA_INLINE {
+    __builtin_memcpy(to + i, from + i, kLanes * sizeof(float));
   });
 }
 
 inline void tile_input(const TileInput& a) {
   const bool dense = a.pitch == a.channels && !a.split;
   const int pixels = dense ? 1 : a.pixels, count = dense ? a.pixels * a.channels : a.channels;
-  const auto* halves = elements<Bf16Map>(a.input) + a.begin;
+  const int filled = dense ? a.pitch : (a.split ? 3 : 1) * a.channels;
+  const uint16_t* halves = elements<Bf16Map>(a.input) + a.begin;
   const float* floats = a.input + a.begin;
   uint16_t* output = a.output;
-  for (int i = 0; i < pixels; ++i, output += a.pitch) {
+  for (int i = 0; i < pixels; ++i, output += a.pitch, floats += count, halves += count) {
+    for (int c = filled; c < a.pitch; ++c) output[c] = 0;
     if (a.bf16_input) {
-      std::memcpy(output, halves + static_cast<size_t>(i) * count, count * sizeof(*output));
+      copy_numbers(halves, count, output);
     } else if (a.split) {
-      split_pixel(floats + static_cast<size_t>(i) * count, count, output);
+      split_pixel(floats, count, output);
     } else {
-      round_numbers(floats + static_cast<size_t>(i) * count, count, output);
+      round_numbers(floats, count, output);
     }
-    if (!dense) zero_behind(a, output);
   }
 }
 

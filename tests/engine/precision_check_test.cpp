@@ -60,7 +60,7 @@ ptrdiff_t changed(const std::vector<TimedConv>& convs, size_t weight_budget, dou
 
 TEST(ExactEnoughWays, ChangeNoMoreLayersAlikeThanNeeded) {
   const std::vector<TimedConv> alike(6, timed(10, 3, 1));
-  EXPECT_EQ(changed(alike, 1 << 20, 2.4e-2), 4);  // sqrt(4 * 4e-3^2 + 2 * 1.2e-2^2) = 1.9e-2
+  EXPECT_EQ(changed(alike, 1 << 20, 2.4e-2), 3);  // sqrt(3 * 4e-3^2 + 3 * 1.2e-2^2) = 2.2e-2
   std::vector<TimedConv> crossed(2, timed(10, 3, 1));
   crossed[0].timings[2].weight_bytes = crossed[1].timings[1].weight_bytes = 100;
   crossed[0].timings[1].weight_bytes = crossed[1].timings[2].weight_bytes = 400;
@@ -68,10 +68,25 @@ TEST(ExactEnoughWays, ChangeNoMoreLayersAlikeThanNeeded) {
   EXPECT_EQ(changed(crossed, 500, 1.6e-2), 2);  // one alone would take 800 bytes
 }
 
+/// Where errors of the first layers count most, they alone change.
+TEST(ExactEnoughWays, FindTheLayersThatCount) {
+  const std::vector<TimedConv> alike(40, timed(10, 3, 1));
+  int asked = 0;
+  const Ways ways = exact_enough_ways(alike, 1 << 20, 2e-2, [&](const Ways& some) {
+    ++asked;
+    const bool first = some[0]->name == "middling" && some[1]->name == "middling";
+    return first ? 1e-2 : 5e-2;
+  });
+  const auto is_middling = [](const Candidate* way) { return way->name == "middling"; };
+  EXPECT_TRUE(is_middling(ways[0]) && is_middling(ways[1]));
+  EXPECT_LE(std::count_if(ways.begin(), ways.end(), is_middling), 3);
+  EXPECT_LE(asked, 6);
+}
+
 TEST(ExactEnoughWays, AskOnlyAboutWhatMayBeEnough) {
   EXPECT_EQ(find(2e-2, 1).asked, 1);
-  EXPECT_EQ(find(6e-3, 1).asked, 2);  // one step is skipped
-  EXPECT_EQ(find(1e-6, 1).asked, 1);  // nothing but float32 may be: no question
+  EXPECT_EQ(find(6e-3, 1).asked, 3);  // one step is skipped
+  EXPECT_EQ(find(1e-6, 1).asked, 2);  // float32 throughout is no question
 }
 
 /// A first layer, one that bfloat16 may compute, and one that ends it.
