@@ -26,18 +26,21 @@ struct TileInput {
   uint16_t* output = nullptr;
 };
 
-/// `pixels` windows, `step` numbers apart, for one or two tiles of output channels. A window is
-/// `chunks` pieces of kTileDepth numbers, at `depth[chunk]` from the pixel's address on; pieces
-/// that are longer than what they are to give meet weights of zero there, and have to be readable
-/// and finite. Likewise readable are the windows up to a multiple of kTileRows.
+/// Windows [begin, begin + count) of a band, for one or two tiles of output channels. They lie
+/// `step` numbers apart, row after row of row_windows, of which the first row_pixels belong to
+/// pixels of the output. A window is `chunks` pieces of kTileDepth numbers, at `depth[chunk]` from
+/// its address on; pieces that are longer than what they are to give meet weights of zero there,
+/// and have to be readable and finite. Likewise readable are the windows up to a multiple of
+/// kTileRows.
 struct TileBlock {
   const uint16_t* windows = nullptr;
   size_t step = 0;
   const int* depth = nullptr;
   int chunks = 0;
-  int pixels = 0;
-  const int* places = nullptr;            // [pixel] of the output map; negative: none
-  const PixelSources* sources = nullptr;  // [pixel] with a place; null: the epilogue's bias alone
+  int begin = 0, count = 0;
+  int row_windows = 0, row_pixels = 0;
+  const int* places = nullptr;  // [row] of its first pixel in the output map; negative: no pixels
+  const PixelSources* sources = nullptr;  // [window] of a pixel; null: the epilogue's bias alone
   const float* weights = nullptr;         // [tile][chunk][kTileRows][kTileChannels] words
   int tiles = 1;
   int channel_begin = 0, channels = 0;

@@ -193,7 +193,7 @@ TilesConv::TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weigh
   const size_t windows = static_cast<size_t>(most_rows_) * layout_.row_windows;
   row_floats_ = round_to_line((copied_rows * row_numbers_ + behind) / 2 + 1);
   depth_floats_ = round_to_line(chunks_);
-  place_floats_ = round_to_line(windows);
+  place_floats_ = round_to_line(most_rows_);
   source_floats_ = round_to_line(windows * sizeof(PixelSources) / sizeof(float));
   if (desc.max_pool) map_floats_ = round_to_line(windows * 2 * kTileChannels);
   if (stage_ != nullptr) map_floats_ = round_to_line(desc.in_width * desc.in_channels);
@@ -281,19 +281,17 @@ void TilesConv::find_depth(const Band& band, int* depth) const {
   }
 }
 
-/// Which windows of the band are pixels of the output, and what is added to those.
+/// Where the rows of the band lie in the output, and what is added to their pixels.
 const PixelSources* TilesConv::find_places(const Band& band, const Epilogue& epilogue,
                                            const Scratch& own) const {
   const PixelSources* sources = nullptr;
   for (int i = 0; i < band.rows; ++i) {
-    int* places = own.places + i * layout_.row_windows;
-    std::fill_n(places, layout_.row_windows, -1);
     const int image = (band.begin + i) / layout_.image_rows;
     const int y = (band.begin + i) % layout_.image_rows;
+    own.places[i] = -1;
     if (y >= desc_.out_height) continue;
     const int first = (image * desc_.out_height + y) * desc_.out_width;
-    const int place = desc_.max_pool ? i * layout_.row_windows : first;
-    for (int x = 0; x < desc_.out_width; ++x) places[x] = place + x;
+    own.places[i] = desc_.max_pool ? i * layout_.row_windows : first;
     if (kernels_->sources(epilogue, first, desc_.out_width,
                           own.sources + i * layout_.row_windows) != nullptr)
       sources = own.sources;
@@ -313,16 +311,13 @@ void TilesConv::choose_tiles(int tile, int end, TileBlock& a) const {
 /// the second level; if they do not fit there, each is read for all pixels before the next.
 void TilesConv::run_blocks(TileBlock& a, const Tiles& tiles) const {
   constexpr size_t kSecondLevelBytes = 1536 << 10;
-  constexpr int kPixels = 2 * kTileRows;
   const bool pixels_first = own_weight_bytes() <= kSecondLevelBytes;
-  const int pixels = a.pixels, step = pixels_first ? kPixels : pixels;
+  const int windows = a.count;
+  const int at_once = (tiles.end - tiles.begin == 1 ? kMostTiles : kMostTiles / 2) * kTileRows;
+  const int step = pixels_first ? at_once : windows;
   a.output_step = desc_.out_channels;
-  const TileBlock all = a;
-  for (int first = 0; first < pixels; first += step) {
-    a.pixels = std::min(step, pixels - first);
-    a.windows = all.windows + first * a.step;
-    a.places = all.places + first;
-    a.sources = all.sources == nullptr ? nullptr : all.sources + first;
+  for (a.begin = 0; a.begin < windows; a.begin += step) {
+    a.count = std::min(step, windows - a.begin);
     for (int tile = tiles.begin; tile < tiles.end; tile += a.tiles) {
       choose_tiles(tile, tiles.end, a);
       a.output_begin = a.channel_begin;
@@ -399,7 +394,9 @@ void TilesConv::run(const float* input, const float* addend, float* output, int 
     a.step = static_cast<size_t>(desc_.stride) * pixel_;
     a.depth = own.depth;
     a.chunks = chunks_;
-    a.pixels = (band.rows - 1) * layout_.row_windows + desc_.out_width;
+    a.count = (band.rows - 1) * layout_.row_windows + desc_.out_width;
+    a.row_windows = layout_.row_windows;
+    a.row_pixels = desc_.out_width;
     a.places = own.places;
     a.sources = find_places(band, epilogue, own);
     a.sums = own.sums;

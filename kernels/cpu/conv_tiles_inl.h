@@ -22,14 +22,14 @@ FACE_INLINE void for_each_tile(const F& f) {
   (std::make_index_sequence<kCount>());
 }
 
-/// Sums of kPixelTiles tiles of pixels from `pixel` on, to a.sums: [pixel][channel]. Registers 0 to
-/// 3 are sums, 4 and 5 windows, 6 and 7 weights.
+/// Sums of kPixelTiles tiles of windows from `window` on, to a.sums: [window][channel]. Registers 0
+/// to 3 are sums, 4 and 5 windows, 6 and 7 weights.
 template <int kPixelTiles, int kChannelTiles>
-FACE_INLINE void sum_tiles(const TileBlock& a, int pixel) {
+FACE_INLINE void sum_tiles(const TileBlock& a, int window) {
   constexpr int kWindows = 4, kWeights = 6;
   for_each_tile<kPixelTiles * kChannelTiles>([]<int i>()
                                                  FACE_LAMBDA_INLINE { TileUnit::zero<i>(); });
-  const uint16_t* windows = a.windows + pixel * a.step;
+  const uint16_t* windows = a.windows + window * a.step;
   const size_t row_bytes = a.step * sizeof(*windows);
   const size_t tile_step = kTileRows * a.step;
   const float* weights = a.weights;
@@ -55,17 +55,21 @@ FACE_INLINE void sum_tiles(const TileBlock& a, int pixel) {
   });
 }
 
-/// Pixels of a block whose places follow one another: [begin, end) of the block, from `place` on.
+/// Windows [begin, end) whose places follow one another, from `place` on.
 struct TileRun {
   int begin, end, place;
 };
 
-/// The next one from `pixel` on, of the pixels before `end`; empty if there is none.
-inline TileRun next_run(const TileBlock& a, int pixel, int end) {
-  while (pixel < end && a.places[pixel] < 0) ++pixel;
-  TileRun run{pixel, pixel, pixel < end ? a.places[pixel] : 0};
-  while (run.end < end && a.places[run.end] == run.place + run.end - run.begin) ++run.end;
-  return run;
+/// The next one from `window` on, of the windows before `end`; begins at `end` if there is none.
+inline TileRun next_run(const TileBlock& a, int window, int end) {
+  while (window < end) {
+    const int row = window / a.row_windows, x = window % a.row_windows;
+    const int row_end = row * a.row_windows + a.row_pixels;
+    if (x < a.row_pixels && a.places[row] >= 0)
+      return {window, row_end < end ? row_end : end, a.places[row] + x};
+    window = (row + 1) * a.row_windows;
+  }
+  return {end, end, 0};
 }
 
 /// Calls f.template operator()<lanes>(i) so that [0, count) is covered, by whole vectors if there
@@ -117,11 +121,11 @@ FACE_INLINE void finish_channels(const TileBlock& a, const RunChannels& r, const
   }
 }
 
-/// Outputs of a run; a.sums begins with `pixel`.
+/// Outputs of a run; a.sums begins with `window`.
 template <typename Map, EpilogueKind kKind, int kTiles>
-void finish_run(const TileBlock& a, int pixel, const TileRun& run) {
+void finish_run(const TileBlock& a, int window, const TileRun& run) {
   constexpr int kLanes = kTiles * kTileChannels, kVectors = kLanes / kWidth;
-  RunChannels r{a.sums + static_cast<size_t>(run.begin - pixel) * kLanes,
+  RunChannels r{a.sums + static_cast<size_t>(run.begin - window) * kLanes,
                 kLanes,
                 run.end - run.begin,
                 a.channel_begin,
@@ -141,30 +145,31 @@ void finish_run(const TileBlock& a, int pixel, const TileRun& run) {
   });
 }
 
+/// `count` windows from `window` on.
 template <int kPixelTiles, int kChannelTiles>
-void tile_group(const TileBlock& a, int pixel, int count) {
-  sum_tiles<kPixelTiles, kChannelTiles>(a, pixel);
+void tile_group(const TileBlock& a, int window, int count) {
+  sum_tiles<kPixelTiles, kChannelTiles>(a, window);
   with_map<Bf16Words>(a.epilogue.bf16_output, [&]<typename Map>() {
     with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
-      const int end = pixel + count;
-      for (TileRun run = next_run(a, pixel, end); run.begin < end; run = next_run(a, run.end, end))
-        finish_run<Map, kKind, kChannelTiles>(a, pixel, run);
+      const int end = window + count;
+      for (TileRun run = next_run(a, window, end); run.begin < end; run = next_run(a, run.end, end))
+        finish_run<Map, kKind, kChannelTiles>(a, window, run);
     });
   });
 }
 
 inline void tile_block(const TileBlock& a) {
-  using Group = void (*)(const TileBlock&, int pixel, int count);
+  using Group = void (*)(const TileBlock&, int window, int count);
   static constexpr Group kGroups[2][kMostTiles] = {
       {&tile_group<1, 1>, &tile_group<2, 1>, &tile_group<3, 1>, &tile_group<4, 1>},
       {&tile_group<1, 2>, &tile_group<2, 2>}};
-  const int most = kMostTiles / a.tiles;
-  for (int pixel = 0; pixel < a.pixels;) {
-    const int left = a.pixels - pixel, tiles = (left + kTileRows - 1) / kTileRows;
+  const int most = kMostTiles / a.tiles, end = a.begin + a.count;
+  for (int window = a.begin; window < end;) {
+    const int left = end - window, tiles = (left + kTileRows - 1) / kTileRows;
     const int now = tiles < most ? tiles : most;
     const int count = left < now * kTileRows ? left : now * kTileRows;
-    kGroups[a.tiles - 1][now - 1](a, pixel, count);
-    pixel += count;
+    kGroups[a.tiles - 1][now - 1](a, window, count);
+    window += count;
   }
 }
 
