@@ -16,14 +16,14 @@ constexpr int kTileWords = kTileRows * kTileChannels;  // of weights
 constexpr int kMostTiles = 4;                          // that are summed at once
 
 /// Rounds `pixels` pixels of `channels` numbers of a map of float32, or copies those of one of
-/// bfloat16, `pitch` numbers apart; zeros follow each pixel up there. `split`: a pixel becomes its
-/// rounded numbers, what rounding left of them, rounded as well, and the first ones again.
+/// bfloat16, `pitch` numbers apart; zeros follow each pixel up there.
 struct TileInput {
   const float* input = nullptr;
   size_t begin = 0;  // in numbers, from `input` on
   int pixels = 0, channels = 0, pitch = 0;
-  bool bf16_input = false, split = false;
+  bool bf16_input = false;
   uint16_t* output = nullptr;
+  uint16_t* rest = nullptr;  // likewise what rounding left, rounded as well, unless null
 };
 
 /// Windows [begin, begin + count) of a band, for one or two tiles of output channels. They lie

@@ -9,6 +9,9 @@
 // Behind a depthwise stage, the rows are those that the task computes first. A 2x2 max-pool takes
 // the band's outputs of some channels from the task's scratch.
 //
+// Numbers that are sums of two (kBf16x3) lie in two planes of rows, and windows go through the
+// first plane, the second, and the first again, where they meet what rounding left of the weights.
+//
 // With a stride the rows are kept apart by their remainder ("phase"): those that neighbouring
 // output rows read with the same kernel row are then neighbours, too.
 #include <algorithm>
@@ -75,8 +78,8 @@ class TilesConv final : public Conv {
 
   std::string name() const override {
     return std::string(stage_ != nullptr ? "depthwise_tiles" : "tiles") +
-           (desc_.max_pool ? "_pool" : "") + (split_ ? "_bf16x3:" : "_bf16:") + to_string(isa_) +
-           map_suffix(desc_);
+           (desc_.max_pool ? "_pool" : "") + (planes_ > 1 ? "_bf16x3:" : "_bf16:") +
+           to_string(isa_) + map_suffix(desc_);
   }
   size_t weight_bytes() const override {
     return own_weight_bytes() + (stage_ != nullptr ? stage_->weight_bytes() : 0);
@@ -121,8 +124,8 @@ class TilesConv final : public Conv {
     return (batch - 1) * layout_.image_rows + desc_.out_height;
   }
   [[nodiscard]] Split split(int batch, int threads) const;
-  void copy_row(const float* input, int batch, int phase, int row, const Scratch& own,
-                uint16_t* to) const;
+  void copy_row(const float* input, int batch, int phase, int row, const Scratch& own, uint16_t* to,
+                uint16_t* rest) const;
   void copy_rows(const float* input, int batch, const Band& band, const Scratch& own) const;
   void find_depth(const Band& band, int* depth) const;
   [[nodiscard]] const PixelSources* find_places(const Band& band, const Epilogue& epilogue,
@@ -138,7 +141,8 @@ class TilesConv final : public Conv {
   EpilogueTables epilogue_;
   std::unique_ptr<DepthwiseStage> stage_;
   TileLayout layout_;
-  bool split_;       // kBf16x3
+  int planes_;       // of rows
+  int passes_;       // of a window through them
   int pixel_;        // numbers from copied pixel to pixel
   int row_numbers_;  // of a copied row
   int row_chunks_;   // of a window under one kernel row
@@ -175,18 +179,19 @@ TilesConv::TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weigh
       epilogue_(desc, weights),
       stage_(std::move(stage)),
       layout_(desc),
-      split_(precision == ConvPrecision::kBf16x3),
-      pixel_(padded_pixel(desc.in_channels * (split_ ? 3 : 1), desc.kernel_w)),
+      planes_(precision == ConvPrecision::kBf16x3 ? 2 : 1),
+      passes_(precision == ConvPrecision::kBf16x3 ? 3 : 1),
+      pixel_(padded_pixel(desc.in_channels, desc.kernel_w)),
       row_numbers_(layout_.pitch * pixel_),
       row_chunks_(ceil_div(desc.kernel_w * pixel_, kTileDepth)),
-      chunks_(desc.kernel_h * row_chunks_),
+      chunks_(desc.kernel_h * row_chunks_ * passes_),
       tiles_(ceil_div(desc.out_channels, kTileChannels)) {
-  const size_t row_bytes = size_t{2} * layout_.phases * row_numbers_;
+  const size_t row_bytes = size_t{2} * planes_ * layout_.phases * row_numbers_;
   most_rows_ =
       std::min(most_band_rows(layout_, row_bytes, own_weight_bytes()), rows_of(desc.max_batch));
   if (desc.max_pool) most_rows_ = even(most_rows_);
   const size_t copied_rows =
-      static_cast<size_t>(layout_.phases) * (most_rows_ + layout_.above + layout_.below);
+      size_t(planes_) * layout_.phases * (most_rows_ + layout_.above + layout_.below);
   // Behind the last row: zeros as before a row, the rest of a chunk, windows of no pixel.
   const size_t behind =
       static_cast<size_t>(layout_.lead + kTileRows * desc.stride) * pixel_ + 2 * kTileDepth;
@@ -200,7 +205,6 @@ TilesConv::TilesConv(ConvIsa isa, const ConvDesc& desc, const ConvWeights& weigh
   pack(weights.weights);
 }
 
-/// Where tile_input() splits pixels, weights lie as (rounded, rounded, rest).
 void TilesConv::pack(const float* weights) {
   packed_ = aligned_zeros(own_weight_bytes() / sizeof(float));
   const int taps = desc_.kernel_h * desc_.kernel_w, channels = desc_.in_channels;
@@ -208,18 +212,15 @@ void TilesConv::pack(const float* weights) {
     const float* from = weights + static_cast<size_t>(o) * channels * taps;
     float* tile = packed_.get() + static_cast<size_t>(o / kTileChannels) * chunks_ * kTileWords +
                   o % kTileChannels;
-    const auto put = [&](int number, float weight) {
-      put_weight(tile, kTileChannels, number, true, weight);
-    };
     for (int tap = 0; tap < taps; ++tap) {
       const int row = tap / desc_.kernel_w, column = tap % desc_.kernel_w;
-      for (int c = 0; c < channels; ++c) {
-        const int number = row * row_chunks_ * kTileDepth + column * pixel_ + c;
-        const float weight = from[static_cast<size_t>(c) * taps + tap];
-        put(number, weight);
-        if (!split_) continue;
-        put(number + channels, weight);
-        put(number + 2 * channels, weight - from_bf16(to_bf16(weight)));
+      for (int pass = 0; pass < passes_; ++pass) {
+        const int first = (row * passes_ + pass) * row_chunks_ * kTileDepth + column * pixel_;
+        for (int c = 0; c < channels; ++c) {
+          const float weight = from[static_cast<size_t>(c) * taps + tap];
+          const float rest = weight - from_bf16(to_bf16(weight));
+          put_weight(tile, kTileChannels, first + c, true, pass == 2 ? rest : weight);
+        }
       }
     }
   }
@@ -237,47 +238,53 @@ TilesConv::Scratch TilesConv::scratch_of(void* scratch, int worker) const {
   return s;
 }
 
-/// Input row of a phase that output row `row` of the tall image reads without an offset.
+/// Input row of a phase that output row `row` of the tall image reads without an offset, to `to`
+/// and what rounding leaves of it to `rest`.
 void TilesConv::copy_row(const float* input, int batch, int phase, int row, const Scratch& own,
-                         uint16_t* to) const {
+                         uint16_t* to, uint16_t* rest) const {
   const int image = (row + layout_.above) / layout_.image_rows;
   const int y = (row - image * layout_.image_rows) * layout_.stride + layout_.remainder[phase];
-  if (image >= batch || y < 0 || y >= desc_.in_height) {
-    std::fill_n(to, row_numbers_, uint16_t{0});
-    return;
+  const bool inside = image < batch && y >= 0 && y < desc_.in_height;
+  const int lead = layout_.lead * pixel_;
+  const int end = inside ? lead + layout_.columns * pixel_ : lead;
+  for (uint16_t* plane : {to, rest}) {
+    if (plane == nullptr) continue;
+    std::fill_n(plane, lead, uint16_t{0});
+    std::fill(plane + end, plane + row_numbers_, uint16_t{0});
   }
-  const int lead = layout_.lead * pixel_, channels = desc_.in_channels;
+  if (!inside) return;
   const size_t first = (static_cast<size_t>(image) * desc_.in_height + y) * desc_.in_width;
-  TileInput a{input,  first * channels, layout_.columns, channels,
-              pixel_, desc_.bf16_input, split_,          to + lead};
+  TileInput a{
+      input,  first * desc_.in_channels, layout_.columns, desc_.in_channels,
+      pixel_, desc_.bf16_input,          to + lead,       rest == nullptr ? nullptr : rest + lead};
   if (stage_ != nullptr) {
     stage_->run(input, nullptr, first, desc_.in_width, own.map);
     a.input = own.map;
     a.begin = 0;
   }
-  std::fill_n(to, lead, uint16_t{0});
   kernels_->input(a);
-  std::fill(to + lead + layout_.columns * pixel_, to + row_numbers_, uint16_t{0});
 }
 
 void TilesConv::copy_rows(const float* input, int batch, const Band& band,
                           const Scratch& own) const {
+  const int rows = band.rows + layout_.above + layout_.below;
+  const size_t plane = static_cast<size_t>(layout_.phases) * rows * row_numbers_;
   uint16_t* to = own.rows;
-  for (int phase = 0; phase < layout_.phases; ++phase) {
-    for (int row = band.begin - layout_.above; row < band.begin + band.rows + layout_.below;
-         ++row) {
-      copy_row(input, batch, phase, row, own, to);
-      to += row_numbers_;
-    }
-  }
-  std::fill_n(to, layout_.lead * pixel_ + 2 * kTileDepth, uint16_t{0});
+  for (int phase = 0; phase < layout_.phases; ++phase)
+    for (int i = 0; i < rows; ++i, to += row_numbers_)
+      copy_row(input, batch, phase, band.begin - layout_.above + i, own, to,
+               planes_ > 1 ? to + plane : nullptr);
+  std::fill_n(own.rows + planes_ * plane, layout_.lead * pixel_ + 2 * kTileDepth, uint16_t{0});
 }
 
 void TilesConv::find_depth(const Band& band, int* depth) const {
   const int phase_rows = band.rows + layout_.above + layout_.below;
   for (const KernelRow& k : layout_.kernel_rows) {
-    const int begin = (k.phase * phase_rows + k.offset + layout_.above) * row_numbers_;
-    for (int i = 0; i < row_chunks_; ++i) *depth++ = begin + i * kTileDepth;
+    for (int pass = 0; pass < passes_; ++pass) {
+      const int phase = k.phase + (pass == 1 ? layout_.phases : 0);  // of the second plane
+      const int begin = (phase * phase_rows + k.offset + layout_.above) * row_numbers_;
+      for (int i = 0; i < row_chunks_; ++i) *depth++ = begin + i * kTileDepth;
+    }
   }
 }
 

@@ -193,14 +193,11 @@ inline void tile_pool(const TilePool& a) {
   with_map<Bf16Words>(a.bf16_output, [&]<typename Map>() { pool_row<Map>(a); });
 }
 
-/// The rounded numbers, what rounding left, and the first ones again.
-inline void split_pixel(const float* input, int channels, uint16_t* output) {
-  for_overlapping<kWidth>(channels, [&]<int kLanes>(int c) FACE_LAMBDA_INLINE {
-    const Vec<kLanes> x = load<kLanes>(input + c);
-    Bf16Map::store<kLanes>(output + c, x);
-    const Vec<kLanes> rounded = Bf16Map::load<kLanes>(output + c);
-    Bf16Map::store<kLanes>(output + channels + c, x - rounded);
-    Bf16Map::store<kLanes>(output + 2 * channels + c, rounded);
+inline void split_numbers(const float* input, int count, uint16_t* output, uint16_t* rest) {
+  for_overlapping<kWidth>(count, [&]<int kLanes>(int i) FACE_LAMBDA_INLINE {
+    const Vec<kLanes> x = load<kLanes>(input + i);
+    Bf16Map::store<kLanes>(output + i, x);
+    Bf16Map::store<kLanes>(rest + i, x - Bf16Map::load<kLanes>(output + i));
   });
 }
 
@@ -220,20 +217,21 @@ inline void copy_numbers(const uint16_t* input, int count, uint16_t* output) {
 }
 
 inline void tile_input(const TileInput& a) {
-  const bool dense = a.pitch == a.channels && !a.split;
+  const bool dense = a.pitch == a.channels;
   const int pixels = dense ? 1 : a.pixels, count = dense ? a.pixels * a.channels : a.channels;
-  const int filled = dense ? a.pitch : (a.split ? 3 : 1) * a.channels;
-  const uint16_t* halves = elements<Bf16Map>(a.input) + a.begin;
-  const float* floats = a.input + a.begin;
-  uint16_t* output = a.output;
-  for (int i = 0; i < pixels; ++i, output += a.pitch, floats += count, halves += count) {
-    for (int c = filled; c < a.pitch; ++c) output[c] = 0;
+  const int step = dense ? count : a.pitch;
+  for (int i = 0; i < pixels; ++i) {
+    const size_t from = a.begin + static_cast<size_t>(i) * count;
+    uint16_t* const output = a.output + static_cast<size_t>(i) * step;
+    for (int c = count; c < step; ++c) output[c] = 0;
     if (a.bf16_input) {
-      copy_numbers(halves, count, output);
-    } else if (a.split) {
-      split_pixel(floats, count, output);
+      copy_numbers(elements<Bf16Map>(a.input) + from, count, output);
+    } else if (a.rest == nullptr) {
+      round_numbers(a.input + from, count, output);
     } else {
-      round_numbers(floats, count, output);
+      uint16_t* const rest = a.rest + static_cast<size_t>(i) * step;
+      for (int c = count; c < step; ++c) rest[c] = 0;
+      split_numbers(a.input + from, count, output, rest);
     }
   }
 }

@@ -73,8 +73,27 @@ TEST(Direct, ShapesThatBreakThings) {
       layer("fully_connected", 3000, 70, 1, 1, {1, 1, 0}, 3),
       layer("batch_remainder", 16, 20, 7, 7, {3, 2, 1}, 5),
       layer("many_pixels", 4, 8, 33, 41, {}),
+      layer("no_padding", 10, 12, 9, 11, {3, 1, 0}, 2),
+      layer("no_padding_stride_2", 6, 20, 12, 7, {3, 2, 0}, 3),
   };
   for (const ConvCase& c : cases) check_all(c, cpu::serial_parallel());
+}
+
+TEST(Direct, PaddingBelowAndRightAlone) {
+  for (const int stride : {1, 2}) {
+    ConvCase c = layer("behind", 7, 9, 6, 8, {3, stride, 0}, 2);
+    c.desc.out_height = c.desc.in_height / stride;
+    c.desc.out_width = c.desc.in_width / stride;
+    c.desc.border_bias = true;
+    check_all(c, cpu::serial_parallel());
+  }
+}
+
+TEST(Direct, OutputThatEndsBeforeTheInput) {
+  ConvCase c = layer("cut", 6, 10, 10, 9, {5, 1, 2}, 2);
+  c.desc.out_height -= 2;
+  c.desc.out_width -= 2;
+  check_all(c, cpu::serial_parallel());
 }
 
 TEST(Depthwise, ShapesThatBreakThings) {
