@@ -43,13 +43,16 @@ const char* precision_suffix(ConvPrecision precision) {
 }
 
 Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
-  const bool maps = precision == ConvPrecision::kBf16;
+  const bool reads = precision == ConvPrecision::kBf16, writes = precision != ConvPrecision::kFp32;
   return {std::string(to_string(algorithm)) + precision_suffix(precision),
           [algorithm, precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
             return make_conv(algorithm, best_conv_isa(precision, algorithm), p.desc, p.weights,
                              precision);
           },
-          rounded_error(algorithm, precision), maps, maps&& algorithm == ConvAlgorithm::kTiles};
+          rounded_error(algorithm, precision),
+          reads,
+          writes,
+          reads&& algorithm == ConvAlgorithm::kTiles};
 }
 
 /// The candidate on rounded weights and inputs.

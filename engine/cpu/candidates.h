@@ -18,8 +18,9 @@ struct Candidate {
   std::function<std::unique_ptr<Layer>(const ConvProblem&)> make;
   /// Relative L2 error to expect of its output from rounding to bfloat16; 0: computes in float32.
   double error = 0;
-  /// Computes problems whose desc has bf16_input or bf16_output, of an even number of channels.
-  bool takes_bf16_maps = false;
+  /// Computes problems whose desc has bf16_input, and those with bf16_output, of an even number of
+  /// channels.
+  bool reads_bf16_maps = false, writes_bf16_maps = false;
   /// Rounds its whole input once, which of such a map is a copy: of any size it is faster.
   bool prefers_bf16_maps = false;
 };

@@ -24,10 +24,11 @@ std::vector<Timing> priced(const TimedConv& conv, double error_price) {
 }  // namespace
 
 std::vector<const Candidate*> choose_ways(const std::vector<TimedConv>& convs, size_t weight_budget,
-                                          double error_price) {
+                                          double error_price, const ErrorWeights& weights) {
   std::vector<std::vector<Timing>> timings;
   timings.reserve(convs.size());
-  for (const TimedConv& conv : convs) timings.push_back(priced(conv, error_price));
+  for (size_t i = 0; i < convs.size(); ++i)
+    timings.push_back(priced(convs[i], error_price * (weights.empty() ? 1 : weights[i])));
   const std::vector<size_t> chosen = choose(timings, weight_budget);
   std::vector<const Candidate*> result;
   result.reserve(convs.size());
@@ -36,9 +37,10 @@ std::vector<const Candidate*> choose_ways(const std::vector<TimedConv>& convs, s
   return result;
 }
 
-double squared_error(const std::vector<const Candidate*>& ways) {
+double squared_error(const std::vector<const Candidate*>& ways, const ErrorWeights& weights) {
   double sum = 0;
-  for (const Candidate* way : ways) sum += way->error * way->error;
+  for (size_t i = 0; i < ways.size(); ++i)
+    sum += (weights.empty() ? 1 : weights[i]) * ways[i]->error * ways[i]->error;
   return sum;
 }
 

@@ -16,14 +16,19 @@ struct TimedConv {
   std::vector<Timing> timings;
 };
 
+/// How much each convolution's squared error counts in the network's; empty: all alike.
+using ErrorWeights = std::vector<double>;
+
 /// choose() with `error_price` milliseconds added per squared error of a way. Pointers into
 /// `convs`. The errors of layers are independent, so it is their squares that add up to the
 /// network's.
 [[nodiscard]] std::vector<const Candidate*> choose_ways(const std::vector<TimedConv>& convs,
-                                                        size_t weight_budget, double error_price);
+                                                        size_t weight_budget, double error_price,
+                                                        const ErrorWeights& weights = {});
 
 /// Of all of them together.
-[[nodiscard]] double squared_error(const std::vector<const Candidate*>& ways);
+[[nodiscard]] double squared_error(const std::vector<const Candidate*>& ways,
+                                   const ErrorWeights& weights = {});
 
 /// Of their packed weights. REQUIRES: each is among the timings.
 [[nodiscard]] size_t weight_bytes(const std::vector<TimedConv>& convs,

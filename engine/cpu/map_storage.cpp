@@ -21,10 +21,10 @@ std::vector<bool> bf16_maps(const Network& graph, const std::vector<Shape>& shap
   size_t conv = 0;
   for (const Op& op : graph.ops) {
     const Candidate* way = is_conv(op) ? ways[conv++] : nullptr;
-    const bool takes = way != nullptr && way->takes_bf16_maps;
-    written[op.output] = takes;
-    if (!takes) read_as_fp32[op.input] = true;
-    if (takes && !way->prefers_bf16_maps) preferred[op.input] = false;
+    const bool reads = way != nullptr && way->reads_bf16_maps;
+    written[op.output] = way != nullptr && way->writes_bf16_maps;
+    if (!reads) read_as_fp32[op.input] = true;
+    if (reads && !way->prefers_bf16_maps) preferred[op.input] = false;
     if (op.addend != kNoTensor) read_as_fp32[op.addend] = true;
   }
   std::vector<bool> result(shapes.size());

@@ -5,7 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <optional>
 #include <span>
 #include <sstream>
 #include <utility>
@@ -60,75 +59,7 @@ uint64_t op_digest(const Op& op) {
   return digest.value();
 }
 
-/// `ways` with the first `count` of those that differ replaced by `better` ones.
-Ways mixed(Ways ways, const Ways& better, int count) {
-  for (size_t i = 0; i < ways.size() && count > 0; ++i) {
-    if (ways[i] != better[i]) --count;
-    ways[i] = better[i];
-  }
-  return ways;
-}
-
-int differences(const Ways& a, const Ways& b) {
-  int count = 0;
-  for (size_t i = 0; i < a.size(); ++i) count += a[i] != b[i] ? 1 : 0;
-  return count;
-}
-
-/// How many have to be replaced until the squared error is `bearable`, somewhat more than that:
-/// what is bearable is an estimate.
-int replacements_wanted(const Ways& ways, const Ways& better, double bearable) {
-  constexpr double kMargin = 0.65;
-  const int all = differences(ways, better);
-  int count = 1;
-  while (count < all && squared_error(mixed(ways, better, count)) > kMargin * bearable) ++count;
-  return count;
-}
-
-/// Looks for the fewest first layers that need `better` ways: they count most, for what they get
-/// wrong goes through all that follow. The first try is an estimate, a few more halve what is left.
-/// None if no mixture tried `is_good`.
-std::optional<Ways> fewest_replaced(const Ways& ways, const Ways& better, double bearable,
-                                    const std::function<bool(const Ways&)>& is_good) {
-  constexpr int kTries = 5;
-  int bad = 0, good = differences(ways, better), next = replacements_wanted(ways, better, bearable);
-  std::optional<Ways> found;
-  for (int i = 0; i < kTries && good - bad > 1; ++i, next = (bad + good) / 2) {
-    if (next >= good) next = good - 1;
-    Ways mix = mixed(ways, better, next);
-    (is_good(mix) ? good : bad) = next;
-    if (good == next) found = std::move(mix);
-  }
-  return found;
-}
-
 }  // namespace
-
-Ways exact_enough_ways(const std::vector<TimedConv>& convs, size_t weight_budget, double tolerance,
-                       const std::function<double(const Ways&)>& error_of) {
-  constexpr int kDoublings = 27;  // to where no gain in time is worth the smallest error
-  double price = 8 * least_milliseconds(convs), found = 0;
-  const auto is_exact = [&](const Ways& ways) {
-    found = squared_error(ways) > 0 ? error_of(ways) : 0;
-    return found <= tolerance;
-  };
-  const auto is_good = [&](const Ways& ways) {
-    return weight_bytes(convs, ways) <= weight_budget && is_exact(ways);
-  };
-  Ways ways = choose_ways(convs, weight_budget, 0);
-  for (int i = 0; i < kDoublings && !is_exact(ways);) {
-    const double bearable = squared_error(ways) * std::pow(tolerance / found, 2);
-    Ways better;
-    do {
-      better = choose_ways(convs, weight_budget, price);
-      price *= 2;
-    } while (++i < kDoublings && squared_error(better) > bearable);
-    if (i < kDoublings)
-      if (std::optional<Ways> mix = fewest_replaced(ways, better, bearable, is_good)) return *mix;
-    ways = std::move(better);
-  }
-  return ways;
-}
 
 uint64_t network_digest(const Network& network, const Parallel& parallel) {
   std::vector<uint64_t> ops(network.ops.size());

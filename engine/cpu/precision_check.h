@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// engine/cpu/precision_check.h - how far bfloat16 takes a network from float32, and which ways of
-// computing its convolutions stay near enough.
+// engine/cpu/precision_check.h - how far bfloat16 takes a network from float32.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +9,9 @@
 #include <vector>
 
 #include "engine/backend.h"
-#include "engine/cpu/choice.h"
+#include "engine/cpu/exact_ways.h"
 
 namespace face::cpu {
-
-using Ways = std::vector<const Candidate*>;  // one per convolution, in the network's order
-
-/// The fastest ways for which `error_of` gives at most `tolerance`: raises the price of errors
-/// until the network is exact enough, or computes in float32 alone, which is not asked about.
-/// Prices that cannot be enough, judged by what was found last, are skipped, for layers take long
-/// to pack; of what a price changes, as few layers change as a handful of questions finds to do,
-/// the first ones. Pointers into `convs`.
-[[nodiscard]] Ways exact_enough_ways(const std::vector<TimedConv>& convs, size_t weight_budget,
-                                     double tolerance,
-                                     const std::function<double(const Ways&)>& error_of);
 
 /// 64 bits of everything that a network computes with: structure, weights, biases, slopes. Any one
 /// number that differs gives another digest.

@@ -23,7 +23,7 @@ constexpr int kConvRevision = 10;
 /// kBf16: Winograd, direct and tiles only; weights and windows, of Winograd the transformed ones,
 /// are rounded to bfloat16.
 /// kBf16x3: tiles only; each factor is the sum of two bfloat16 numbers, and of the four products
-/// the three larger ones are added: errors of 2^-16 instead of 2^-8, on maps of float32.
+/// the three larger ones are added: errors of 2^-16 instead of 2^-8, from maps of float32.
 enum class ConvPrecision { kFp32, kBf16, kBf16x3 };
 
 /// Builds of the kernels. kAvx512Bf16 has those of kBf16 alone, kAmx those of kTiles alone, which
@@ -78,8 +78,8 @@ struct ConvDesc {
   ConvActivation activation = ConvActivation::kNone;
   float clip_low = 0.f, clip_high = 0.f;
   /// The map lies in memory as dense NHWC bfloat16, its channels even in number: two to a float's
-  /// place, the first in the lower half. kBf16 alone. Bias and addend stay float32; the output is
-  /// rounded when it is written.
+  /// place, the first in the lower half. kBf16 alone, the output also kBf16x3. Bias and addend stay
+  /// float32; the output is rounded when it is written.
   bool bf16_input = false, bf16_output = false;
 };
 
@@ -133,7 +133,7 @@ class Conv {
 /// Whether `algorithm` can compute `desc`: Winograd takes 3x3, stride 1, padding 1, one group, and
 /// 6x6 float32 alone; depthwise as many groups as input and output channels; direct and tiles one
 /// group.
-/// Winograd and tiles alone pool. Maps of bfloat16 want kBf16 and an even number of channels.
+/// Winograd and tiles alone pool. Maps of bfloat16 have an even number of channels.
 [[nodiscard]] bool can_compute(ConvAlgorithm algorithm, const ConvDesc& desc,
                                ConvPrecision precision = ConvPrecision::kFp32);
 

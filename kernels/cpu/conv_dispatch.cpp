@@ -159,9 +159,8 @@ namespace {
 
 /// Whether maps of bfloat16, if there are any, are such as the kernels take.
 bool takes_maps(const ConvDesc& d, ConvPrecision precision) {
-  if (!d.bf16_input && !d.bf16_output) return true;
-  return precision == ConvPrecision::kBf16 && !(d.bf16_input && d.in_channels % 2 != 0) &&
-         !(d.bf16_output && d.out_channels % 2 != 0);
+  if (d.bf16_input && (precision != ConvPrecision::kBf16 || d.in_channels % 2 != 0)) return false;
+  return !d.bf16_output || (precision != ConvPrecision::kFp32 && d.out_channels % 2 == 0);
 }
 
 }  // namespace

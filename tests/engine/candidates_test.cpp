@@ -37,12 +37,23 @@ TEST(Candidates, LargestTilesAreNotOfferedInBf16) {
   EXPECT_FALSE(offers(problem(64, 112, 112), Precision::kBf16, "winograd6x6_bf16"));
 }
 
-/// Names of those that take maps of bfloat16.
+bool is_tiles(const Candidate& c) { return c.name.find("tiles") != std::string::npos; }
+
+/// Names of those that take maps of bfloat16, on vectors.
 std::vector<std::string> takers(const ConvProblem& p, Precision precision) {
   std::vector<std::string> names;
   for (const Candidate& c : conv_candidates(p, precision, 1))
-    if (c.takes_bf16_maps) names.push_back(c.name);
+    if (c.reads_bf16_maps && c.writes_bf16_maps && !is_tiles(c)) names.push_back(c.name);
   return names;
+}
+
+TEST(Candidates, TilesAreForMatrixUnitsAlone) {
+  const ConvProblem p = problem(64, 112, 112);
+  int offered = 0;
+  for (const Candidate& c : conv_candidates(p, Precision::kBf16, 1)) offered += is_tiles(c) ? 1 : 0;
+  EXPECT_EQ(offered, has_matrix_unit() ? 2 : 0);
+  EXPECT_FALSE(offers(p, Precision::kFp32, "tiles_bf16"));
+  EXPECT_FALSE(offers(p, Precision::kFp32, "tiles_bf16x3"));
 }
 
 TEST(Candidates, OwnBf16KernelsTakeBf16Maps) {

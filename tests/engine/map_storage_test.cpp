@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <random>
@@ -62,7 +63,7 @@ void end(OwnedNetwork& owned, TensorId input) {
 
 // ---- the decision
 
-const Candidate kOwn{"own", {}, 1e-3, true}, kOther{"other", {}, 1e-3, false};
+const Candidate kOwn{"own", {}, 1e-3, true, true}, kOther{"other", {}, 1e-3};
 
 /// Names of the tensors stored as bfloat16 where all convolutions but those of `others` are our
 /// own bfloat16 ones.
@@ -109,6 +110,25 @@ TEST(MapStorage, OfSmallMapsIsFp32) {
   EXPECT_EQ(stored(owned, 1), "");
   owned.network.input.width = 129;
   EXPECT_EQ(stored(owned, 1), "a ");
+}
+
+/// Tiles prefer bfloat16 whatever the size; what only writes it may begin a chain.
+TEST(MapStorage, OfSmallMapsIsBf16IfThatIsPreferred) {
+  OwnedNetwork owned;
+  const TensorId a = add_conv(owned, "a", begin(owned), kChannels);
+  end(owned, add_conv(owned, "b", a, kChannels));
+  const Network& n = owned.network;
+  const Candidate prefers{"tiles", {}, 1e-3, true, true, true},
+      writes{"sums", {}, 1e-5, false, true};
+  const auto count = [&](std::vector<const Candidate*> ways) {
+    const auto bf16 = bf16_maps(n, infer_shapes(n, n.input.height, n.input.width), 1, ways);
+    return std::count(bf16.begin(), bf16.end(), true);
+  };
+  EXPECT_EQ(count({&prefers, &prefers, &prefers}), 2);
+  EXPECT_EQ(count({&writes, &prefers, &prefers}), 2);
+  EXPECT_EQ(count({&prefers, &writes, &prefers}), 1);
+  EXPECT_EQ(count({&prefers, &prefers, &kOwn}), 1);
+  EXPECT_EQ(count({&kOwn, &kOwn, &kOwn}), 0);
 }
 
 TEST(MapStorage, OfAddendsIsFp32) {

@@ -54,18 +54,18 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 void check_maps(const ConvCase& c, const ConvData& data, ConvAlgorithm algorithm,
-                const cpu::Parallel& parallel) {
+                ConvPrecision precision, const cpu::Parallel& parallel) {
   const auto make = [&](cpu::ConvIsa isa, const ConvDesc& desc) {
-    return cpu::make_conv(algorithm, isa, desc, data.layer_weights(), ConvPrecision::kBf16);
+    return cpu::make_conv(algorithm, isa, desc, data.layer_weights(), precision);
   };
-  for (const auto isa : runnable_isas(ConvPrecision::kBf16, algorithm)) {
+  for (const auto isa : runnable_isas(precision, algorithm)) {
     const auto plain =
         output_of(*make(isa, c.desc), c, data, parallel, Guard::kAfter);  // checked elsewhere
     for (const int maps : {1, 2, 3}) {
       ConvCase mapped = c;
       mapped.desc.bf16_input = maps % 2 != 0;
       mapped.desc.bf16_output = maps / 2 != 0;
-      if (!cpu::can_compute(algorithm, mapped.desc, ConvPrecision::kBf16)) continue;
+      if (!cpu::can_compute(algorithm, mapped.desc, precision)) continue;
       const auto conv = make(isa, mapped.desc);
       for (const Guard guard : {Guard::kAfter, Guard::kBefore})
         EXPECT_TRUE(same_bits(output_of(*conv, mapped, data, parallel, guard),
@@ -79,8 +79,9 @@ void check_maps(const ConvCase& c, const ConvData& data, ConvAlgorithm algorithm
 void check_all(const ConvCase& c, const cpu::Parallel& parallel) {
   ConvData data = make_conv_data(c);
   for (float& x : data.input) x = cpu::from_bf16(cpu::to_bf16(x));
-  for (const auto algorithm : cpu::conv_algorithms(c.desc, ConvPrecision::kBf16))
-    check_maps(c, data, algorithm, parallel);
+  for (const auto precision : {ConvPrecision::kBf16, ConvPrecision::kBf16x3})
+    for (const auto algorithm : cpu::conv_algorithms(c.desc, precision))
+      check_maps(c, data, algorithm, precision, parallel);
 }
 
 TEST(Bf16Maps, ShapesThatBreakThings) {
@@ -206,6 +207,14 @@ TEST(Bf16Maps, WantBf16AndEvenChannels) {
   EXPECT_TRUE(cpu::is_separable(depthwise, pointwise));
   pointwise.bf16_output = true;
   EXPECT_FALSE(cpu::is_separable(depthwise, pointwise));
+}
+
+TEST(Bf16Maps, OfSumsAreWrittenAlone) {
+  ConvDesc d = layer("sums", 8, 10, 6, 6).desc;
+  d.bf16_output = true;
+  EXPECT_TRUE(cpu::can_compute(ConvAlgorithm::kTiles, d, ConvPrecision::kBf16x3));
+  d.bf16_input = true;
+  EXPECT_FALSE(cpu::can_compute(ConvAlgorithm::kTiles, d, ConvPrecision::kBf16x3));
 }
 
 TEST(Bf16Maps, AreNamed) {
