@@ -12,6 +12,11 @@ const Candidate& way_named(const TimedConv& conv, const std::string& name) {
                        [&](const Candidate& c) { return c.name == name; });
 }
 
+const Timing& timing_of(const TimedConv& conv, const Candidate& way) {
+  return *std::find_if(conv.timings.begin(), conv.timings.end(),
+                       [&](const Timing& t) { return t.name == way.name; });
+}
+
 std::vector<Timing> priced(const TimedConv& conv, double error_price) {
   std::vector<Timing> result = conv.timings;
   for (Timing& t : result) {
@@ -47,10 +52,15 @@ double squared_error(const std::vector<const Candidate*>& ways, const ErrorWeigh
 size_t weight_bytes(const std::vector<TimedConv>& convs,
                     const std::vector<const Candidate*>& ways) {
   size_t bytes = 0;
-  for (size_t i = 0; i < convs.size(); ++i)
-    for (const Timing& t : convs[i].timings)
-      if (t.name == ways[i]->name) bytes += t.weight_bytes;
+  for (size_t i = 0; i < convs.size(); ++i) bytes += timing_of(convs[i], *ways[i]).weight_bytes;
   return bytes;
+}
+
+double milliseconds(const std::vector<TimedConv>& convs,
+                    const std::vector<const Candidate*>& ways) {
+  double sum = 0;
+  for (size_t i = 0; i < convs.size(); ++i) sum += timing_of(convs[i], *ways[i]).milliseconds;
+  return sum;
 }
 
 double least_milliseconds(const std::vector<TimedConv>& convs) {

@@ -30,8 +30,10 @@ using ErrorWeights = std::vector<double>;
 [[nodiscard]] double squared_error(const std::vector<const Candidate*>& ways,
                                    const ErrorWeights& weights = {});
 
-/// Of their packed weights. REQUIRES: each is among the timings.
+/// Bytes of their packed weights, and what they take. REQUIRES: each is among the timings.
 [[nodiscard]] size_t weight_bytes(const std::vector<TimedConv>& convs,
+                                  const std::vector<const Candidate*>& ways);
+[[nodiscard]] double milliseconds(const std::vector<TimedConv>& convs,
                                   const std::vector<const Candidate*>& ways);
 
 /// Milliseconds of all of them, each computed in the fastest way.

@@ -20,11 +20,11 @@ Ways mixed(Ways ways, const Ways& better, const std::vector<size_t>& convs, size
   return ways;
 }
 
-/// Convolutions that `better` computes in another way.
-std::vector<size_t> differences(const Ways& ways, const Ways& better) {
+/// Convolutions that `better` computes more exactly.
+std::vector<size_t> improvements(const Ways& ways, const Ways& better) {
   std::vector<size_t> result;
   for (size_t i = 0; i < ways.size(); ++i)
-    if (ways[i] != better[i]) result.push_back(i);
+    if (ways[i]->error > better[i]->error) result.push_back(i);
   return result;
 }
 
@@ -41,7 +41,6 @@ class Search {
     return choose_ways(convs_, budget_, price, weights);
   }
   [[nodiscard]] bool fits(const Ways& ways) const { return weight_bytes(convs_, ways) <= budget_; }
-  [[nodiscard]] double milliseconds(const Ways& ways) const;
   [[nodiscard]] double ask(const Ways& ways);
   [[nodiscard]] ErrorWeights weigh(const Ways& ways, const Ways& exact, double found);
   [[nodiscard]] Ways as_few_changes(const Ways& ways, const Ways& better,
@@ -54,17 +53,10 @@ class Search {
   Ways best_;  // the fastest that was asked about and exact enough; empty: none
 };
 
-double Search::milliseconds(const Ways& ways) const {
-  double sum = 0;
-  for (size_t i = 0; i < ways.size(); ++i)
-    for (const Timing& t : convs_[i].timings)
-      if (t.name == ways[i]->name) sum += t.milliseconds;
-  return sum;
-}
-
 double Search::ask(const Ways& ways) {
   const double error = error_of_(ways);
-  if (error <= tolerance_ && (best_.empty() || milliseconds(ways) < milliseconds(best_)))
+  if (error <= tolerance_ &&
+      (best_.empty() || milliseconds(convs_, ways) < milliseconds(convs_, best_)))
     best_ = ways;
   return error;
 }
@@ -75,7 +67,7 @@ double Search::ask(const Ways& ways) {
 ErrorWeights Search::weigh(const Ways& ways, const Ways& exact, double found) {
   constexpr double kLeastShare = 0.02;  // of a group: a difference of errors nearly alike is noise
   constexpr size_t kGroups = 5;
-  const std::vector<size_t> layers = differences(ways, exact);
+  const std::vector<size_t> layers = improvements(ways, exact);
   const double all = found * found;
   ErrorWeights weights(ways.size(), all / squared_error(ways));
   size_t begin = 0;
@@ -95,7 +87,7 @@ ErrorWeights Search::weigh(const Ways& ways, const Ways& exact, double found) {
 /// The first of the changes from `ways` to `better`, as many as make the error `bearable`.
 Ways Search::as_few_changes(const Ways& ways, const Ways& better, const ErrorWeights& weights,
                             double bearable) const {
-  const std::vector<size_t> layers = differences(ways, better);
+  const std::vector<size_t> layers = improvements(ways, better);
   Ways mix = ways;
   for (size_t i = 0; i < layers.size() && squared_error(mix, weights) > bearable; ++i)
     mix[layers[i]] = better[layers[i]];
@@ -120,7 +112,7 @@ Ways Search::run() {
     Ways better = choose(price, weights);
     while (squared_error(better, weights) - too_much <= bearable) {
       const Ways mix = as_few_changes(ways, better, weights, bearable + too_much);
-      if (!best_.empty() && milliseconds(best_) <= milliseconds(mix)) return best_;
+      if (!best_.empty() && milliseconds(convs_, best_) <= milliseconds(convs_, mix)) return best_;
       if (squared_error(mix) == 0) return mix;
       if (mix == asked) break;
       asked = mix;

@@ -3,7 +3,7 @@ find_package(OpenMP REQUIRED COMPONENTS CXX)
 
 add_library(face_cpu_conv STATIC
   cpu/conv_depthwise.cpp cpu/conv_direct.cpp cpu/conv_dispatch.cpp cpu/conv_layer.cpp
-  cpu/conv_openmp.cpp cpu/conv_tiles.cpp cpu/conv_winograd.cpp)
+  cpu/conv_openmp.cpp cpu/conv_tile_layout.cpp cpu/conv_tiles.cpp cpu/conv_winograd.cpp)
 target_link_libraries(face_cpu_conv PUBLIC face_options PRIVATE OpenMP::OpenMP_CXX)
 
 # face_conv_isa(NAME lanes "sources" flags...): kernels in namespace isa_NAME with these flags.

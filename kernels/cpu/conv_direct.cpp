@@ -16,8 +16,6 @@
 namespace face::cpu {
 namespace {
 
-constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
 /// Most pixels of a task. Their windows should stay in the second-level cache, and each reads all
 /// weights.
 int most_pixels(int window_floats) {

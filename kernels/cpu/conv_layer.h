@@ -22,6 +22,9 @@ namespace face::cpu {
 /// What Conv::name() says of bfloat16 maps; empty if there are none.
 [[nodiscard]] const char* map_suffix(const ConvDesc& desc);
 
+/// Of positive numbers, rounded up.
+constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
 /// Owns bias, slopes and border classes of one layer.
 class EpilogueTables {
  public:

@@ -3,72 +3,22 @@
 //
 // A task is a band of output rows and some tiles of output channels. It copies the input rows that
 // the band reads, rounded and with the zeros around them, so that all windows of the band lie one
-// step after the other: from the last pixel of a row it goes on through the zeros to the next row.
-// The few sums that begin in between belong to no pixel. Images of a batch are one tall image.
+// step after the other (conv_tile_layout.h).
 //
 // Behind a depthwise stage, the rows are those that the task computes first. A 2x2 max-pool takes
 // the band's outputs of some channels from the task's scratch.
 //
 // Numbers that are sums of two (kBf16x3) lie in two planes of rows, and windows go through the
 // first plane, the second, and the first again, where they meet what rounding left of the weights.
-//
-// With a stride the rows are kept apart by their remainder ("phase"): those that neighbouring
-// output rows read with the same kernel row are then neighbours, too.
 #include <algorithm>
 
 #include "kernels/cpu/conv_depthwise.h"
 #include "kernels/cpu/conv_layer.h"
 #include "kernels/cpu/conv_memory.h"
+#include "kernels/cpu/conv_tile_layout.h"
 
 namespace face::cpu {
 namespace {
-
-constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
-constexpr int floor_div(int a, int b) { return a >= 0 ? a / b : -ceil_div(-a, b); }
-
-/// Where the kernel row reads: in rows of phase `phase`, counted in output rows.
-struct KernelRow {
-  int phase, offset;
-};
-
-/// How the copied rows lie, in numbers and rows; see above.
-struct TileLayout {
-  explicit TileLayout(const ConvDesc& d);
-
-  int stride = 1;
-  int phases = 0;              // that are read
-  std::vector<int> remainder;  // [phase]: rows y with y % stride equal to it
-  std::vector<KernelRow> kernel_rows;
-  int above = 0, below = 0;   // rows of a phase before and behind those of the output
-  int image_rows = 0;         // from image to image
-  int lead = 0, columns = 0;  // zeros before a row's pixels; its pixels that are read
-  int pitch = 0;              // pixels from row to row
-  int row_windows = 0;        // windows from output row to output row
-};
-
-TileLayout::TileLayout(const ConvDesc& d) : stride(d.stride), lead(d.pad_left) {
-  std::vector<int> phase_of(stride, -1);
-  for (int ky = 0; ky < d.kernel_h; ++ky) {
-    const int offset = floor_div(ky - d.pad_top, stride);
-    const int rest = ky - d.pad_top - offset * stride;
-    if (phase_of[rest] < 0) {
-      phase_of[rest] = phases++;
-      remainder.push_back(rest);
-    }
-    kernel_rows.push_back({phase_of[rest], offset});
-    above = std::max(above, -offset);
-    below = std::max(below, offset);
-  }
-  // The zeros below an image are those above the next one, unless rows of the image lie there.
-  const bool is_zero_below = ceil_div(d.in_height, stride) <= d.out_height;
-  image_rows = d.out_height + (is_zero_below ? std::max(above, below) : above + below);
-  if (d.max_pool) image_rows += image_rows % 2;
-  // Likewise right of a row and left of the next one.
-  const int end = (d.out_width - 1) * stride + d.kernel_w - d.pad_left;
-  columns = std::min(d.in_width, end);
-  pitch = ceil_div(lead + columns + std::max(0, end - columns - lead), stride) * stride;
-  row_windows = pitch / stride;
-}
 
 class TilesConv final : public Conv {
  public:

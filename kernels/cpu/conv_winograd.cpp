@@ -56,8 +56,6 @@ const WinogradKernels& winograd_kernels(const ConvKernels& kernels, ConvAlgorith
   }
 }
 
-constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }
-
 /// Transformed tiles should take this little cache, so that most stay near the first level ...
 constexpr size_t kCacheFloats = 40 * 1024;
 /// ... unless the weights are big: a block of tiles has to be worth streaming them once.
