@@ -85,7 +85,7 @@ TEST(ExactEnoughWays, FindTheLayersThatCount) {
 TEST(ExactEnoughWays, AskOnlyAboutWhatMayBeEnough) {
   EXPECT_EQ(find(2e-2, 1).asked, 1);
   EXPECT_EQ(find(6e-3, 1).asked, 3);  // how much both layers count, then what is enough
-  EXPECT_EQ(find(1e-6, 1).asked, 2);  // float32 throughout is no question
+  EXPECT_EQ(find(1e-6, 1).asked, 1);  // float32 throughout is no question
 }
 
 /// A first layer, one that bfloat16 may compute, and one that ends it.
