@@ -149,6 +149,8 @@ def measure_network(text, args, folder):
     limit = row["times"].pop(Peak.TITLE, None)
     if limit is not None:
         row["limit"] = limit
+    medians = ", ".join(f"{t} {statistics.median(v):.2f}" for t, v in row["times"].items())
+    print(f"{network.name}: {medians} ms", file=sys.stderr)
     return row
 
 

@@ -165,6 +165,9 @@ watch_gpu() {
     -lms 500 >"$work/gpu.csv" 2>/dev/null &
 }
 
+# Of the steps so far: after each, so that a check that is ended from outside leaves what it had.
+report() { python3 bench/gpu_report.py "$work" "${FACE_RESULTS:-$project_dir/bench/results}"; }
+
 check() {
   make_work_folder
   export work GPU_CHECK_QUICK=$quick
@@ -178,9 +181,11 @@ check() {
   for step in "${all_steps[@]}"; do
     IFS=: read -r name limit quick_limit <<<"$step"
     [ -z "$quick" ] || limit=$quick_limit
-    [ "$limit" = 0 ] || run_step "$name" "$limit"
+    [ "$limit" = 0 ] && continue
+    run_step "$name" "$limit"
+    report >/dev/null
   done
-  python3 bench/gpu_report.py "$work" "${FACE_RESULTS:-$project_dir/bench/results}" || exit 1
+  report || exit 1
   column -t -s$'\t' "$work/steps.tsv" 2>/dev/null || cat "$work/steps.tsv"
   ! grep -qvP '\t(passed|left out)\t' "$work/steps.tsv"
 }

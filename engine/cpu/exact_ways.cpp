@@ -127,13 +127,13 @@ Ways Search::weighed(const ErrorWeights& weights, double too_much) {
 Ways Search::run() {
   constexpr double kAlikeMargin = 0.65;   // of the squared error, as long as layers count alike
   constexpr double kHardlySlower = 1.15;  // than the fastest ways: weighing gains little
-  const Ways fastest = choose(0);
+  Ways fastest = choose(0);
   const double found = ask(fastest);
   if (found <= tolerance_) return fastest;
   if (!std::isfinite(found)) return exact_;
   const double all = found * found;
   const ErrorWeights alike(convs_.size(), all / squared_error(fastest));
-  const Ways first = cheapest(alike, kAlikeMargin * tolerance_ * tolerance_);
+  Ways first = cheapest(alike, kAlikeMargin * tolerance_ * tolerance_);
   const bool hardly_slower =
       milliseconds(convs_, first) <= kHardlySlower * milliseconds(convs_, fastest);
   if (ask(first) <= tolerance_ && hardly_slower) return first;
