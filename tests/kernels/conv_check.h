@@ -47,7 +47,7 @@ inline void check_in_place(const ConvCase& c, const ConvData& data, cpu::ConvAlg
                                    data.layer_weights(), precision);
   std::vector<float> output = data.addend;
   GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
-  conv->run(data.input.data(), output.data(), output.data(), 1, scratch.data(),
+  conv->run(data.input.data(), output.data(), output.data(), c.batch, scratch.data(),
             cpu::serial_parallel());
   const double error = relative_l2(output.data(), data.expected);
   EXPECT_TRUE(error <= tolerance) << conv->name() << ": " << error;

@@ -233,7 +233,7 @@ TEST(DirectAndDepthwise, BorderBiasWithStride2) {
 
 TEST(DirectAndDepthwise, AddendMayBeTheOutput) {
   for (const bool depthwise : {false, true}) {
-    ConvCase c = layer("in place", 67, 67, 9, 10, {}, 1, depthwise);
+    ConvCase c = layer("in place", 67, 67, 9, 10, {}, 2, depthwise);
     c.desc.has_addend = true;
     const ConvData data = make_conv_data(c);
     for_ways(c, [&](ConvAlgorithm algorithm, ConvPrecision precision) {
