@@ -44,6 +44,7 @@ const char* precision_suffix(ConvPrecision precision) {
 
 Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
   const bool reads = precision == ConvPrecision::kBf16, writes = precision != ConvPrecision::kFp32;
+  const bool tiles = algorithm == ConvAlgorithm::kTiles, prefers = reads && tiles;
   return {std::string(to_string(algorithm)) + precision_suffix(precision),
           [algorithm, precision](const ConvProblem& p) -> std::unique_ptr<Layer> {
             return make_conv(algorithm, best_conv_isa(precision, algorithm), p.desc, p.weights,
@@ -52,7 +53,8 @@ Candidate own_candidate(ConvAlgorithm algorithm, ConvPrecision precision) {
           rounded_error(algorithm, precision),
           reads,
           writes,
-          reads&& algorithm == ConvAlgorithm::kTiles};
+          prefers,
+          tiles};
 }
 
 /// The candidate on rounded weights and inputs.
@@ -164,10 +166,10 @@ Candidate onednn_candidate(const ConvProblem& problem, bool bf16, int threads) {
   return problem.desc.max_pool ? with_max_pool(onednn) : onednn;
 }
 
-/// A matrix unit in software is for tests. The largest tiles of Winograd win on large maps alone;
-/// their weights are big and take long to make.
-bool is_worthwhile(ConvAlgorithm algorithm, const ConvDesc& d) {
-  if (algorithm == ConvAlgorithm::kTiles) return has_matrix_unit();
+/// The largest tiles of Winograd win on large maps alone; their weights are big and take long to
+/// make.
+bool is_worthwhile(ConvAlgorithm algorithm, const ConvDesc& d, bool tiles) {
+  if (algorithm == ConvAlgorithm::kTiles) return tiles;
   constexpr int kLeastSide = 48, kMostWeights = 128 * 128;
   return algorithm != ConvAlgorithm::kWinograd6x6 ||
          (std::min(d.out_height, d.out_width) >= kLeastSide &&
@@ -175,12 +177,13 @@ bool is_worthwhile(ConvAlgorithm algorithm, const ConvDesc& d) {
 }
 
 /// Our kernels, those with the fewest operations last.
-std::vector<Candidate> own_candidates(const ConvProblem& problem, ConvPrecision precision) {
+std::vector<Candidate> own_candidates(const ConvProblem& problem, ConvPrecision precision,
+                                      bool tiles) {
   std::vector<Candidate> result;
   if (problem.stride_w != problem.desc.stride) return result;
   const auto algorithms = conv_algorithms(unpooled(problem).desc, precision);
   for (auto it = algorithms.rbegin(); it != algorithms.rend(); ++it) {
-    if (!is_worthwhile(*it, problem.desc)) continue;
+    if (!is_worthwhile(*it, problem.desc, tiles)) continue;
     const Candidate own = own_candidate(*it, precision);
     const bool pools = can_compute(*it, problem.desc, precision) || !problem.desc.max_pool;
     result.push_back(pools ? own : with_max_pool(own));
@@ -189,7 +192,7 @@ std::vector<Candidate> own_candidates(const ConvProblem& problem, ConvPrecision 
 }
 
 std::vector<Candidate> fp32_candidates(const ConvProblem& problem, int threads) {
-  std::vector<Candidate> result = own_candidates(problem, ConvPrecision::kFp32);
+  std::vector<Candidate> result = own_candidates(problem, ConvPrecision::kFp32, false);
   const Candidate onednn = onednn_candidate(problem, false, threads);
   const Candidate plain{"plain", make_plain_conv};
   if (result.empty()) return {onednn, problem.desc.max_pool ? with_max_pool(plain) : plain};
@@ -222,7 +225,8 @@ Candidate separable_candidate(ConvPrecision precision,
 
 /// A depthwise convolution in every way before every one of `pointwise`, and both as one.
 std::vector<Candidate> separable_candidates(const ConvProblem& problem, Precision precision,
-                                            const std::vector<Candidate>& pointwise, int threads) {
+                                            const std::vector<Candidate>& pointwise, int threads,
+                                            bool tiles) {
   std::vector<Candidate> result;
   for (const Candidate& first : fp32_candidates(*problem.depthwise, threads))
     for (const Candidate& second : pointwise) result.push_back(one_after_the_other(first, second));
@@ -230,7 +234,7 @@ std::vector<Candidate> separable_candidates(const ConvProblem& problem, Precisio
   std::vector<Candidate> fused{separable_candidate(ConvPrecision::kFp32)};
   if (precision == Precision::kBf16) {
     fused.push_back(separable_candidate(ConvPrecision::kBf16));
-    if (has_matrix_unit())
+    if (tiles)
       for (const auto rounded : {ConvPrecision::kBf16, ConvPrecision::kBf16x3})
         fused.push_back(separable_candidate(rounded, ConvAlgorithm::kTiles));
   }
@@ -240,12 +244,12 @@ std::vector<Candidate> separable_candidates(const ConvProblem& problem, Precisio
 
 }  // namespace
 
-std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision precision,
-                                       int threads) {
+std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision precision, int threads,
+                                       bool tiles) {
   if (problem.depthwise != nullptr)
-    return separable_candidates(problem, precision,
-                                conv_candidates(without_depthwise(problem), precision, threads),
-                                threads);
+    return separable_candidates(
+        problem, precision, conv_candidates(without_depthwise(problem), precision, threads, tiles),
+        threads, tiles);
   std::vector<Candidate> result = fp32_candidates(problem, threads);
   if (precision == Precision::kBf16) {
     if (has_native_bf16()) {
@@ -254,7 +258,7 @@ std::vector<Candidate> conv_candidates(const ConvProblem& problem, Precision pre
       for (Candidate& candidate : result) candidate = rounding(candidate);
     }
     for (const auto rounded : {ConvPrecision::kBf16, ConvPrecision::kBf16x3})
-      for (Candidate& candidate : own_candidates(problem, rounded))
+      for (Candidate& candidate : own_candidates(problem, rounded, tiles))
         result.push_back(std::move(candidate));
   }
   if (problem.sigmoid)

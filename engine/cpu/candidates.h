@@ -23,13 +23,17 @@ struct Candidate {
   bool reads_bf16_maps = false, writes_bf16_maps = false;
   /// Rounds its whole input once, which of such a map is a copy: of any size it is faster.
   bool prefers_bf16_maps = false;
+  /// Computes problems whose desc has bf16_addend, of an even number of channels.
+  bool adds_bf16_maps = false;
 };
 
 /// In order of simplicity, those of fp32 first. Never empty. bf16: oneDNN's primitives and our
 /// kernels of bfloat16 beside those of fp32 where the CPU multiplies bfloat16 natively; else fp32
-/// ones on rounded numbers beside our kernels that round in software.
+/// ones on rounded numbers beside our kernels that round in software. `tiles`:
+/// ConvAlgorithm::kTiles as well.
 [[nodiscard]] std::vector<Candidate> conv_candidates(const ConvProblem& problem,
-                                                     Precision precision, int threads);
+                                                     Precision precision, int threads,
+                                                     bool tiles = has_matrix_unit());
 
 /// The first of `candidates` that can compute a problem, as one.
 [[nodiscard]] Candidate first_able(std::vector<Candidate> candidates);

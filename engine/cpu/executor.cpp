@@ -41,7 +41,7 @@ Network graph_of(const Network& network, const CompileOptions& options) {
 /// How a convolution is computed: a layer is made for it.
 struct Method {
   std::string way;  // the candidate's name
-  bool bf16_input = false, bf16_output = false;
+  bool bf16_input = false, bf16_addend = false, bf16_output = false;
   friend bool operator==(const Method&, const Method&) = default;
 };
 
@@ -83,6 +83,9 @@ class Executor final : public Executable {
   [[nodiscard]] Ways held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
                                   const ExecutorOptions& options);
   void place_scratch();
+  [[nodiscard]] bool adds_bf16(const Op& op) const {
+    return op.addend != kNoTensor && bf16_[op.addend];
+  }
   [[nodiscard]] ConvProblem problem(const Op& op) const;
   [[nodiscard]] LayerShapes shapes_of(const Op& op) const;
   [[nodiscard]] std::vector<Candidate> candidates(const Op& op,
@@ -127,7 +130,7 @@ Executor::Executor(const Network& network, const ExecutorOptions& options)
       bf16_(shapes_.size()),
       plan_(plan_arena(graph_, tensor_floats(shapes_, bf16_))),
       leaving_(leaving_tensors(graph_)),
-      rule_(graph_, shapes_, precision_, has_matrix_unit()) {
+      rule_(graph_, shapes_, precision_, options.tiles) {
   if (max_batch_ < 1) refuse("max_batch " + std::to_string(max_batch_));
   allocate(options);
   prepare(options);
@@ -227,7 +230,7 @@ void Executor::make_steps(const Ways& ways) {
     step.gflop = 2e-9 * static_cast<double>(mac_count(op, shapes_));
     if (is_conv(op)) {
       const Candidate* way = ways[conv++];
-      const Method method{way->name, bf16_[op.input], bf16_[op.output]};
+      const Method method{way->name, bf16_[op.input], adds_bf16(op), bf16_[op.output]};
       if (step.method != method) changes.push_back({&step, way, method});
     } else if (step.layer == nullptr) {
       step.layer = make_plain_layer(op, shapes_of(op));
@@ -260,13 +263,14 @@ LayerShapes Executor::shapes_of(const Op& op) const {
 ConvProblem Executor::problem(const Op& op) const {
   ConvProblem p = conv_problem(op, shapes_of(op));
   p.desc.bf16_input = bf16_[op.input];
+  p.desc.bf16_addend = adds_bf16(op);
   p.desc.bf16_output = bf16_[op.output];
   return p;
 }
 
 std::vector<Candidate> Executor::candidates(const Op& op, const ExecutorOptions& options) const {
   std::vector<Candidate> all =
-      conv_candidates(problem(op), rule_.precision_of(op), parallel_.threads);
+      conv_candidates(problem(op), rule_.precision_of(op), parallel_.threads, options.tiles);
   std::erase_if(all, [&](const Candidate& c) { return c.error > rule_.most_error(op); });
   if (options.untimed) return {first_able(std::move(all))};
   if (options.accept)

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/backend.h"
+#include "kernels/cpu/conv.h"
 
 namespace face::cpu {
 
@@ -25,6 +26,9 @@ struct ExecutorOptions {
   double bf16_error = 1.5e-2;
   /// Each convolution by the simplest way: little time to make, and the least rounding.
   bool untimed = false;
+  /// Whether ConvAlgorithm::kTiles may be chosen. For tests: without a matrix unit they compute in
+  /// software.
+  bool tiles = has_matrix_unit();
   /// For tests: candidates that it refuses are not tried.
   std::function<bool(const Op& op, const std::string& candidate)> accept;
 };

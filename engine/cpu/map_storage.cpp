@@ -25,7 +25,8 @@ std::vector<bool> bf16_maps(const Network& graph, const std::vector<Shape>& shap
     written[op.output] = way != nullptr && way->writes_bf16_maps;
     if (!reads) read_as_fp32[op.input] = true;
     if (reads && !way->prefers_bf16_maps) preferred[op.input] = false;
-    if (op.addend != kNoTensor) read_as_fp32[op.addend] = true;
+    if (op.addend != kNoTensor && (way == nullptr || !way->adds_bf16_maps))
+      read_as_fp32[op.addend] = true;
   }
   std::vector<bool> result(shapes.size());
   for (size_t id = 0; id < shapes.size(); ++id)

@@ -16,7 +16,7 @@
 namespace face::cpu {
 
 /// Raised whenever the kernels' speed changes: timings of an older revision are not used.
-constexpr int kConvRevision = 10;
+constexpr int kConvRevision = 11;
 
 /// What the products' factors are rounded to. Sums and epilogue are float32, and so are activations
 /// in memory but for ConvDesc::bf16_input and bf16_output.
@@ -78,9 +78,9 @@ struct ConvDesc {
   ConvActivation activation = ConvActivation::kNone;
   float clip_low = 0.f, clip_high = 0.f;
   /// The map lies in memory as dense NHWC bfloat16, its channels even in number: two to a float's
-  /// place, the first in the lower half. kBf16 alone, the output also kBf16x3. Bias and addend stay
-  /// float32; the output is rounded when it is written.
-  bool bf16_input = false, bf16_output = false;
+  /// place, the first in the lower half. kBf16 alone, the output also kBf16x3; the addend kTiles
+  /// alone. The output is rounded when it is written.
+  bool bf16_input = false, bf16_addend = false, bf16_output = false;
 };
 
 /// Read while the layer is made, not afterwards.
@@ -125,7 +125,8 @@ class Conv {
   [[nodiscard]] virtual bool reads_input_first() const { return false; }
   /// Shapes: input (batch, in_h, in_w, in_c), output and addend (batch, out_h, out_w, out_c),
   /// dense; addend is null unless has_addend and may be the output. 1 <= batch <= max_batch.
-  /// Maps of bfloat16 are passed as floats, too, half as many; then the output is not the addend.
+  /// Maps of bfloat16 are passed as floats, too, half as many; an output of the one kind is no
+  /// addend of the other.
   virtual void run(const float* input, const float* addend, float* output, int batch, void* scratch,
                    const Parallel& parallel) const = 0;
 };

@@ -160,13 +160,16 @@ namespace {
 /// Whether maps of bfloat16, if there are any, are such as the kernels take.
 bool takes_maps(const ConvDesc& d, ConvPrecision precision) {
   if (d.bf16_input && (precision != ConvPrecision::kBf16 || d.in_channels % 2 != 0)) return false;
-  return !d.bf16_output || (precision != ConvPrecision::kFp32 && d.out_channels % 2 == 0);
+  if (d.bf16_addend && !d.has_addend) return false;
+  const bool is_small = d.bf16_addend || d.bf16_output;
+  return !is_small || (precision != ConvPrecision::kFp32 && d.out_channels % 2 == 0);
 }
 
 }  // namespace
 
 bool can_compute(ConvAlgorithm algorithm, const ConvDesc& d, ConvPrecision precision) {
   if (!has_precision(algorithm, precision) || !takes_maps(d, precision)) return false;
+  if (d.bf16_addend && algorithm != ConvAlgorithm::kTiles) return false;
   switch (algorithm) {
     case ConvAlgorithm::kDirect:
       return d.groups == 1 && !d.max_pool;

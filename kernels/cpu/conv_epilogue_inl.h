@@ -14,7 +14,7 @@ FACE_INLINE PixelSources pixel_sources(const Epilogue& e, int image, int y, int 
   if (e.addend == nullptr) return s;
   const int shift = e.addend_upsampled ? 1 : 0;
   const size_t height = e.height >> shift, width = e.width >> shift;
-  s.addend = e.addend + ((image * height + (y >> shift)) * width + (x >> shift)) * e.channels;
+  s.addend = e.addend + ((image * height + (y >> shift)) * width + (x >> shift)) * e.addend_pixel;
   return s;
 }
 

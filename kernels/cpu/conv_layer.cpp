@@ -41,9 +41,10 @@ std::vector<uint8_t> border_classes(int out, int in, int kernel, int stride, int
 
 }  // namespace
 
-const char* map_suffix(const ConvDesc& desc) {
-  if (desc.bf16_input) return desc.bf16_output ? "+bf16_in_out" : "+bf16_in";
-  return desc.bf16_output ? "+bf16_out" : "";
+std::string map_suffix(const ConvDesc& d) {
+  if (!d.bf16_input && !d.bf16_addend && !d.bf16_output) return "";
+  return std::string("+bf16") + (d.bf16_input ? "_in" : "") + (d.bf16_addend ? "_add" : "") +
+         (d.bf16_output ? "_out" : "");
 }
 
 EpilogueTables::EpilogueTables(const ConvDesc& desc, const ConvWeights& weights)
@@ -62,6 +63,8 @@ EpilogueTables::EpilogueTables(const ConvDesc& desc, const ConvWeights& weights)
   epilogue_.col_class = col_class_.data();
   epilogue_.slopes = slopes_.data();
   set_activation(desc, epilogue_);
+  epilogue_.addend_pixel = static_cast<size_t>(desc.out_channels) / (desc.bf16_addend ? 2 : 1);
+  epilogue_.bf16_addend = desc.bf16_addend;
   epilogue_.addend_upsampled = desc.addend_upsampled;
   epilogue_.max_pool = desc.max_pool;
   epilogue_.bf16_output = desc.bf16_output;

@@ -20,7 +20,7 @@ namespace face::cpu {
 [[nodiscard]] const TileKernels& conv_tile_kernels(ConvIsa isa);
 
 /// What Conv::name() says of bfloat16 maps; empty if there are none.
-[[nodiscard]] const char* map_suffix(const ConvDesc& desc);
+[[nodiscard]] std::string map_suffix(const ConvDesc& desc);
 
 /// Of positive numbers, rounded up.
 constexpr int ceil_div(int a, int b) { return (a + b - 1) / b; }

@@ -22,7 +22,9 @@ struct Epilogue {
   EpilogueKind kind = EpilogueKind::kClip;
   float low = 0.f, high = 0.f;
   const float* addend = nullptr;
+  size_t addend_pixel = 0;  // floats from one of its pixels to the next
   bool addend_upsampled = false;
+  bool bf16_addend = false;                 // likewise passed as floats; of tiles alone
   bool max_pool = false;                    // 2x2, stride 2, of Winograd's outputs alone
   bool bf16_output = false;                 // the output is a map of bfloat16, passed as floats
   int height = 0, width = 0, channels = 0;  // of one output image, before it is pooled

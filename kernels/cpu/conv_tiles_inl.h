@@ -94,9 +94,18 @@ struct RunChannels {
   size_t out;                   // numbers of the output up to there
 };
 
+/// begin_sum() of an addend that lies as AddendMap.
+template <typename AddendMap, int kLanes>
+FACE_INLINE Vec<kLanes> begin_tile_sum(const PixelSources& s, int channel) {
+  const Vec<kLanes> bias = load<kLanes>(s.bias + channel);
+  if (s.addend == nullptr) return bias;
+  return bias + AddendMap::template load<kLanes>(elements<AddendMap>(s.addend) + channel);
+}
+
 /// kVectors vectors of channels from r.channel + `offset(j)` on; all of a pixel are read before one
 /// is written, for the addend may be the output.
-template <typename Map, EpilogueKind kKind, int kLanes, int kVectors, typename Offset>
+template <typename AddendMap, typename Map, EpilogueKind kKind, int kLanes, int kVectors,
+          typename Offset>
 FACE_INLINE void finish_channels(const TileBlock& a, const RunChannels& r, const Offset& offset) {
   using Vector = Vec<kLanes>;
   Activation<kKind, kLanes> activation[kVectors];
@@ -112,8 +121,9 @@ FACE_INLINE void finish_channels(const TileBlock& a, const RunChannels& r, const
     Vector x[kVectors];
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; ++j) {
-      const Vector begin =
-          r.sources == nullptr ? bias[j] : begin_sum<kLanes>(r.sources[i], r.channel + offset(j));
+      const Vector begin = r.sources == nullptr ? bias[j]
+                                                : begin_tile_sum<AddendMap, kLanes>(
+                                                      r.sources[i], r.channel + offset(j));
       x[j] = activation[j](load<kLanes>(sums + offset(j)) + begin);
     }
 #pragma GCC unroll 8
@@ -122,7 +132,7 @@ FACE_INLINE void finish_channels(const TileBlock& a, const RunChannels& r, const
 }
 
 /// Outputs of a run; a.sums begins with `window`.
-template <typename Map, EpilogueKind kKind, int kTiles>
+template <typename AddendMap, typename Map, EpilogueKind kKind, int kTiles>
 void finish_run(const TileBlock& a, int window, const TileRun& run) {
   constexpr int kLanes = kTiles * kTileChannels, kVectors = kLanes / kWidth;
   RunChannels r{a.sums + static_cast<size_t>(run.begin - window) * kLanes,
@@ -133,7 +143,7 @@ void finish_run(const TileBlock& a, int window, const TileRun& run) {
                 a.output_begin + run.place * a.output_step};
   if (a.channels >= kWidth) {
     const int last = a.channels - kWidth;
-    return finish_channels<Map, kKind, kWidth, kVectors>(
+    return finish_channels<AddendMap, Map, kKind, kWidth, kVectors>(
         a, r, [last](int j) FACE_LAMBDA_INLINE { return j * kWidth < last ? j * kWidth : last; });
   }
   const RunChannels all = r;
@@ -141,8 +151,16 @@ void finish_run(const TileBlock& a, int window, const TileRun& run) {
     r.sums = all.sums + c;
     r.channel = all.channel + c;
     r.out = all.out + c;
-    finish_channels<Map, kKind, kPart, 1>(a, r, [](int) FACE_LAMBDA_INLINE { return 0; });
+    finish_channels<AddendMap, Map, kKind, kPart, 1>(a, r,
+                                                     [](int) FACE_LAMBDA_INLINE { return 0; });
   });
+}
+
+template <typename AddendMap, typename Map, EpilogueKind kKind, int kTiles>
+void finish_group(const TileBlock& a, int window, int count) {
+  const int end = window + count;
+  for (TileRun run = next_run(a, window, end); run.begin < end; run = next_run(a, run.end, end))
+    finish_run<AddendMap, Map, kKind, kTiles>(a, window, run);
 }
 
 /// `count` windows from `window` on.
@@ -150,10 +168,10 @@ template <int kPixelTiles, int kChannelTiles>
 void tile_group(const TileBlock& a, int window, int count) {
   sum_tiles<kPixelTiles, kChannelTiles>(a, window);
   with_map<Bf16Words>(a.epilogue.bf16_output, [&]<typename Map>() {
-    with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
-      const int end = window + count;
-      for (TileRun run = next_run(a, window, end); run.begin < end; run = next_run(a, run.end, end))
-        finish_run<Map, kKind, kChannelTiles>(a, window, run);
+    with_map<Bf16Words>(a.epilogue.bf16_addend, [&]<typename AddendMap>() {
+      with_kind(a.epilogue.kind, [&]<EpilogueKind kKind>() {
+        finish_group<AddendMap, Map, kKind, kChannelTiles>(a, window, count);
+      });
     });
   });
 }

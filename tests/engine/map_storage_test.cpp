@@ -9,6 +9,7 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <string_view>
 
 #include "engine/cpu/arena.h"
 #include "engine/cpu/executor.h"
@@ -131,10 +132,18 @@ TEST(MapStorage, OfSmallMapsIsBf16IfThatIsPreferred) {
   EXPECT_EQ(count({&kOwn, &kOwn, &kOwn}), 0);
 }
 
+/// Where the way that adds them cannot; tiles can.
 TEST(MapStorage, OfAddendsIsFp32) {
   OwnedNetwork owned;
   add_residual_chain(owned);
   EXPECT_EQ(stored(owned, 2), "b c ");
+  const Network& n = owned.network;
+  Candidate adds = kOwn;
+  adds.adds_bf16_maps = true;
+  const auto bf16 =
+      bf16_maps(n, infer_shapes(n, kSide, kSide), 2, {&kOther, &kOwn, &kOwn, &adds, &kOwn});
+  EXPECT_EQ(std::count(bf16.begin(), bf16.end(), true), 3);
+  EXPECT_TRUE(bf16[n.ops[1].output]);
 }
 
 TEST(MapStorage, OfLeavingTensorsAndOddChannelsIsFp32) {
@@ -182,14 +191,16 @@ TEST(MapStorage, OfAnOutputThatIsSmallerThanItsAddendKeepsThemApart) {
 
 // ---- the executor
 
-/// Layers a to d by `way`, all others in float32; maps of two images are stored as bfloat16, those
-/// of one are not.
+/// Layers a to d by `way`, the first in float32 or, before tiles, in sums; maps of two images are
+/// stored as bfloat16, those of one are not.
 std::unique_ptr<Executable> compile(const Network& network, int max_batch, const char* way) {
   ExecutorOptions options;
   options.compile = {.precision = Precision::kBf16, .max_batch = max_batch, .threads = 2};
   options.bf16_error = 2.5e-3;  // Winograd's on c alone takes it to more than 3e-3
-  options.accept = [way](const Op& op, const std::string& candidate) {
-    return candidate == (op.name.size() == 1 ? way : "direct");
+  options.tiles = std::string_view(way) == "tiles_bf16";
+  const char* others = options.tiles ? "tiles_bf16x3" : "direct";
+  options.accept = [=](const Op& op, const std::string& candidate) {
+    return candidate == (op.name.size() == 1 ? way : others);
   };
   return make_executor(network, options);
 }
@@ -293,6 +304,20 @@ TEST(ExecutorMaps, WhatIsAlsoAnAddendStaysFp32) {
   expect_same_bits(owned.network, *executable);
 }
 
+/// By tiles, in software where there is no matrix unit: all maps and, in c, an addend are rounded.
+TEST(ExecutorMaps, TilesAddWhatIsRounded) {
+  OwnedNetwork owned;
+  add_residual_chain(owned);
+  const auto executable = compile(owned.network, 2, "tiles_bf16");
+  EXPECT_EQ(storage(*executable), (Storage{{"first", "+bf16_out"},
+                                           {"a", "+bf16_in_out"},
+                                           {"b", "+bf16_in_out"},
+                                           {"c", "+bf16_in_add_out"},
+                                           {"d", "+bf16_in"}}));
+  const double error = relative_error(owned.network, *executable);
+  EXPECT_TRUE(error <= 1.5 * std::sqrt(4 * 2.4e-3 * 2.4e-3 + 2.9e-6)) << error;
+}
+
 /// The last layer's fastest way takes its map as bfloat16, but is not exact enough; a direct
 /// convolution with a pool behind it does not. The layer that writes the map stays what it was.
 TEST(ExecutorMaps, FollowTheWaysThatAreChosenInTheEnd) {
@@ -316,6 +341,27 @@ TEST(ExecutorMaps, FollowTheWaysThatAreChosenInTheEnd) {
   };
   const auto executable = make_executor(owned.network, options);
   EXPECT_EQ(storage(*executable), (Storage{{"a", "+bf16_out"}, {"b", "+bf16_in"}}));
+  const double error = relative_error(owned.network, *executable);
+  EXPECT_TRUE(error <= 1.5 * std::sqrt(3.) * 2.4e-3) << error;
+}
+
+/// b is not exact enough before it computes in sums, which read float32: then c adds float32, too.
+TEST(ExecutorMaps, AddendsFollowTheirOtherReaders) {
+  OwnedNetwork owned;
+  add_residual_chain(owned);
+  ExecutorOptions options;
+  options.compile = {.precision = Precision::kBf16, .max_batch = 2, .threads = 2};
+  options.bf16_error = 1e-6;
+  options.tiles = true;
+  options.accept = [](const Op& op, const std::string& way) {
+    return way == "tiles_bf16x3" ? op.name == "b" || op.name == "first" : way == "tiles_bf16";
+  };
+  const auto executable = make_executor(owned.network, options);
+  EXPECT_EQ(storage(*executable), (Storage{{"first", "+bf16_out"},
+                                           {"a", "+bf16_in"},
+                                           {"b", "+bf16_out"},
+                                           {"c", "+bf16_in_out"},
+                                           {"d", "+bf16_in"}}));
   const double error = relative_error(owned.network, *executable);
   EXPECT_TRUE(error <= 1.5 * std::sqrt(3.) * 2.4e-3) << error;
 }

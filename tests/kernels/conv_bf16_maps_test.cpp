@@ -39,11 +39,12 @@ std::vector<float> packed(const std::vector<float>& map) {
 std::vector<float> output_of(const cpu::Conv& conv, const ConvCase& c, const ConvData& data,
                              const cpu::Parallel& parallel, Guard guard) {
   const std::vector<float> from = c.desc.bf16_input ? packed(data.input) : data.input;
-  GuardedFloats input(from.size(), guard), addend(data.addend.size(), guard);
+  const std::vector<float> added = c.desc.bf16_addend ? packed(data.addend) : data.addend;
+  GuardedFloats input(from.size(), guard), addend(added.size(), guard);
   GuardedFloats output(data.expected.size() / (c.desc.bf16_output ? 2 : 1), guard);
   GuardedFloats scratch(conv.scratch_bytes(parallel.threads) / sizeof(float), guard);
   std::memcpy(input.data(), from.data(), from.size() * sizeof(float));
-  std::copy(data.addend.begin(), data.addend.end(), addend.begin());
+  std::memcpy(addend.data(), added.data(), added.size() * sizeof(float));
   conv.run(input.data(), c.desc.has_addend ? addend.data() : nullptr, output.data(), c.batch,
            scratch.data(), parallel);
   return {output.begin(), output.end()};
@@ -61,10 +62,11 @@ void check_maps(const ConvCase& c, const ConvData& data, ConvAlgorithm algorithm
   for (const auto isa : runnable_isas(precision, algorithm)) {
     const auto plain =
         output_of(*make(isa, c.desc), c, data, parallel, Guard::kAfter);  // checked elsewhere
-    for (const int maps : {1, 2, 3}) {
+    for (int maps = 1; maps < 8; ++maps) {
       ConvCase mapped = c;
       mapped.desc.bf16_input = maps % 2 != 0;
-      mapped.desc.bf16_output = maps / 2 != 0;
+      mapped.desc.bf16_output = maps / 2 % 2 != 0;
+      mapped.desc.bf16_addend = maps / 4 != 0;
       if (!cpu::can_compute(algorithm, mapped.desc, precision)) continue;
       const auto conv = make(isa, mapped.desc);
       for (const Guard guard : {Guard::kAfter, Guard::kBefore})
@@ -75,10 +77,17 @@ void check_maps(const ConvCase& c, const ConvData& data, ConvAlgorithm algorithm
   }
 }
 
-/// Every algorithm that takes the case, on an input of rounded numbers.
-void check_all(const ConvCase& c, const cpu::Parallel& parallel) {
+/// Input and addend are rounded numbers.
+ConvData make_rounded_data(const ConvCase& c) {
   ConvData data = make_conv_data(c);
-  for (float& x : data.input) x = cpu::from_bf16(cpu::to_bf16(x));
+  for (std::vector<float>* map : {&data.input, &data.addend})
+    for (float& x : *map) x = cpu::from_bf16(cpu::to_bf16(x));
+  return data;
+}
+
+/// Every algorithm that takes the case.
+void check_all(const ConvCase& c, const cpu::Parallel& parallel) {
+  const ConvData data = make_rounded_data(c);
   for (const auto precision : {ConvPrecision::kBf16, ConvPrecision::kBf16x3})
     for (const auto algorithm : cpu::conv_algorithms(c.desc, precision))
       check_maps(c, data, algorithm, precision, parallel);
@@ -128,6 +137,25 @@ TEST(Bf16Maps, EveryEpilogue) {
       c.desc.has_addend = mask % 6 / 2 != 0;
       c.desc.addend_upsampled = mask % 6 / 2 == 2;
       check_all(c, cpu::serial_parallel());
+    }
+  }
+}
+
+TEST(Bf16Maps, AddendMayBeTheOutput) {
+  ConvCase c = layer("in place", 20, 66, 9, 10, 2);
+  c.desc.has_addend = true;
+  const ConvData data = make_rounded_data(c);
+  c.desc.bf16_addend = c.desc.bf16_output = true;
+  for (const auto precision : {ConvPrecision::kBf16, ConvPrecision::kBf16x3}) {
+    for (const auto isa : runnable_isas(precision, ConvAlgorithm::kTiles)) {
+      const auto conv =
+          cpu::make_conv(ConvAlgorithm::kTiles, isa, c.desc, data.layer_weights(), precision);
+      const auto apart = output_of(*conv, c, data, cpu::serial_parallel(), Guard::kAfter);
+      std::vector<float> output = packed(data.addend);
+      GuardedFloats scratch(conv->scratch_bytes(1) / sizeof(float), Guard::kAfter);
+      conv->run(data.input.data(), output.data(), output.data(), c.batch, scratch.data(),
+                cpu::serial_parallel());
+      EXPECT_TRUE(same_bits(output, apart)) << conv->name();
     }
   }
 }
@@ -209,9 +237,23 @@ TEST(Bf16Maps, WantBf16AndEvenChannels) {
   EXPECT_FALSE(cpu::is_separable(depthwise, pointwise));
 }
 
-TEST(Bf16Maps, OfSumsAreWrittenAlone) {
+TEST(Bf16Maps, AreAddedByTilesAlone) {
+  ConvDesc d = layer("addend", 8, 10, 6, 6).desc;
+  d.bf16_addend = true;
+  EXPECT_FALSE(cpu::can_compute(ConvAlgorithm::kTiles, d, ConvPrecision::kBf16));
+  d.has_addend = true;
+  EXPECT_TRUE(cpu::can_compute(ConvAlgorithm::kTiles, d, ConvPrecision::kBf16));
+  EXPECT_FALSE(cpu::can_compute(ConvAlgorithm::kTiles, d));
+  for (const auto other : {ConvAlgorithm::kDirect, ConvAlgorithm::kWinograd2x2})
+    EXPECT_FALSE(cpu::can_compute(other, d, ConvPrecision::kBf16)) << cpu::to_string(other);
+  d.out_channels = 9;
+  EXPECT_FALSE(cpu::can_compute(ConvAlgorithm::kTiles, d, ConvPrecision::kBf16));
+}
+
+/// And added, but not read.
+TEST(Bf16Maps, OfSumsAreWritten) {
   ConvDesc d = layer("sums", 8, 10, 6, 6).desc;
-  d.bf16_output = true;
+  d.has_addend = d.bf16_addend = d.bf16_output = true;
   EXPECT_TRUE(cpu::can_compute(ConvAlgorithm::kTiles, d, ConvPrecision::kBf16x3));
   d.bf16_input = true;
   EXPECT_FALSE(cpu::can_compute(ConvAlgorithm::kTiles, d, ConvPrecision::kBf16x3));
@@ -231,6 +273,8 @@ TEST(Bf16Maps, AreNamed) {
   EXPECT_EQ(name(ConvAlgorithm::kDirect, true, false), "direct_bf16:baseline+bf16_in");
   EXPECT_EQ(name(ConvAlgorithm::kDirect, false, true), "direct_bf16:baseline+bf16_out");
   EXPECT_EQ(name(ConvAlgorithm::kWinograd4x4, true, true), "winograd4x4_bf16:baseline+bf16_in_out");
+  c.desc.has_addend = c.desc.bf16_addend = true;
+  EXPECT_EQ(name(ConvAlgorithm::kTiles, true, true), "tiles_bf16:baseline+bf16_in_add_out");
 }
 
 }  // namespace
