@@ -82,7 +82,11 @@ class Executor final : public Executable {
   void make_conv_layers(const std::vector<Change>& changes) const;
   [[nodiscard]] Ways held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
                                   const ExecutorOptions& options);
+  [[nodiscard]] double error_of(const Ways& ways, PrecisionCheck& check);
   void place_scratch();
+  [[nodiscard]] std::vector<bool> stored_as_bf16(const Ways& ways) const {
+    return bf16_maps(graph_, shapes_, pass_, ways, bf16_addends_);
+  }
   [[nodiscard]] bool adds_bf16(const Op& op) const {
     return op.addend != kNoTensor && bf16_[op.addend];
   }
@@ -106,7 +110,8 @@ class Executor final : public Executable {
   PixelLayout layout_;
   Parallel parallel_;
   std::vector<Shape> shapes_;
-  std::vector<bool> bf16_;  // tensors that are stored so: map_storage.h
+  std::vector<bool> bf16_;    // tensors that are stored so: map_storage.h
+  bool bf16_addends_ = true;  // may be
   ArenaPlan plan_;
   std::vector<bool> leaving_;
   PrecisionRule rule_;
@@ -165,6 +170,18 @@ void Executor::prepare(const ExecutorOptions& options) {
 }
 
 /// Errors that are known need neither layers nor runs.
+double Executor::error_of(const Ways& ways, PrecisionCheck& check) {
+  const std::string key = check.key(ways, stored_as_bf16(ways));
+  if (const std::optional<double> known = Tuner::shared().error(key)) return *known;
+  check.compute_exact();
+  make_steps(ways);
+  place_scratch();
+  const double error = check.error_of(*this);
+  Tuner::shared().keep_error(key, error);
+  return error;
+}
+
+/// Addends of bfloat16 are the first to go: what they gain is not timed.
 Ways Executor::held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_budget,
                             const ExecutorOptions& options) {
   ExecutorOptions exact;
@@ -177,15 +194,11 @@ Ways Executor::held_to_fp32(const std::vector<TimedConv>& convs, size_t weight_b
     exact.compile = compile;
     return make_executor(network_, exact);
   });
-  Ways result = exact_enough_ways(convs, weight_budget, options.bf16_error, [&](const Ways& ways) {
-    const std::string key = check.key(ways, bf16_maps(graph_, shapes_, pass_, ways));
-    if (const std::optional<double> known = Tuner::shared().error(key)) return *known;
-    check.compute_exact();
-    make_steps(ways);
-    place_scratch();
-    const double error = check.error_of(*this);
-    Tuner::shared().keep_error(key, error);
-    return error;
+  const double most = options.bf16_error;
+  Ways result = exact_enough_ways(convs, weight_budget, most, [&](const Ways& ways) {
+    const double error = error_of(ways, check);
+    if (error <= most || !std::exchange(bf16_addends_, false)) return error;
+    return error_of(ways, check);
   });
   layout_ = options.compile.layout;
   return result;
@@ -219,7 +232,7 @@ std::vector<TimedConv> Executor::time_convs(const ExecutorOptions& options) {
 
 /// Layers that are computed as before stay.
 void Executor::make_steps(const Ways& ways) {
-  bf16_ = bf16_maps(graph_, shapes_, pass_, ways);
+  bf16_ = stored_as_bf16(ways);
   std::vector<Change> changes;
   steps_.resize(graph_.ops.size());
   size_t conv = 0;

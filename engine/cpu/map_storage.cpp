@@ -15,7 +15,7 @@ bool is_large(const Shape& shape, int images) {
 }  // namespace
 
 std::vector<bool> bf16_maps(const Network& graph, const std::vector<Shape>& shapes, int images,
-                            const std::vector<const Candidate*>& ways) {
+                            const std::vector<const Candidate*>& ways, bool addends) {
   std::vector<bool> written(shapes.size(), false), read_as_fp32 = leaving_tensors(graph);
   std::vector<bool> preferred(shapes.size(), true);
   size_t conv = 0;
@@ -25,8 +25,8 @@ std::vector<bool> bf16_maps(const Network& graph, const std::vector<Shape>& shap
     written[op.output] = way != nullptr && way->writes_bf16_maps;
     if (!reads) read_as_fp32[op.input] = true;
     if (reads && !way->prefers_bf16_maps) preferred[op.input] = false;
-    if (op.addend != kNoTensor && (way == nullptr || !way->adds_bf16_maps))
-      read_as_fp32[op.addend] = true;
+    const bool adds = addends && way != nullptr && way->adds_bf16_maps;
+    if (op.addend != kNoTensor && !adds) read_as_fp32[op.addend] = true;
   }
   std::vector<bool> result(shapes.size());
   for (size_t id = 0; id < shapes.size(); ++id)

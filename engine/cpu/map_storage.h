@@ -23,9 +23,11 @@ constexpr size_t kMostFp32MapBytes = size_t{1} << 20;
 /// maps, that neither enters nor leaves the network, that a convolution writes whose way can
 /// (Candidate::writes_bf16_maps), and that is read by convolutions alone whose ways can, as what
 /// they read it for, input or addend.
-/// `ways`: one per convolution, in the graph's order.
+/// `ways`: one per convolution, in the graph's order. `addends`: whether one that is added may be
+/// among them.
 [[nodiscard]] std::vector<bool> bf16_maps(const Network& graph, const std::vector<Shape>& shapes,
-                                          int images, const std::vector<const Candidate*>& ways);
+                                          int images, const std::vector<const Candidate*>& ways,
+                                          bool addends = true);
 
 /// Floats that each tensor takes per image, if those of `bf16` are stored so.
 [[nodiscard]] std::vector<size_t> tensor_floats(const std::vector<Shape>& shapes,
