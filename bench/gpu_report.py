@@ -14,7 +14,7 @@ import sys
 import common
 
 # Which logs go into the report whole; of the others their last lines do.
-TABLES = ("autotune", "own_kernels", "http", "peers")
+TABLES = ("autotune", "own_kernels", "http", "cpu_peers", "peers")
 TAIL = 12
 
 

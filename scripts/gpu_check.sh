@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # scripts/gpu_check.sh - everything that only a GPU can show, in one command and under 9 minutes:
-# tests, compute-sanitizer, times of layers and networks, the worker under load, the host's CPU, other runtimes.
+# tests, compute-sanitizer, times of layers and networks, the worker under load, the host's CPU and its kernels, other
+# runtimes on both.
 #
 #   scripts/gpu_check.sh [--quick]          builds for this machine's GPU and checks it
 #   scripts/gpu_check.sh --pack FILE [ARCHITECTURES]
@@ -23,7 +24,8 @@ cd "$project_dir" || exit 2
 export FACE_SHARED=${FACE_SHARED:-$project_dir/../shared}
 export FACE_BUILD_DIR=${FACE_BUILD_DIR:-$project_dir/build-gpu}
 build_dir=$FACE_BUILD_DIR
-targets=(face-worker face_exec weights_tool gpu_bench machine_limits gpu_tests)
+cpu_tests=(conv_direct_test conv_winograd_test conv_bf16_maps_test map_storage_test)
+targets=(face-worker face_exec weights_tool gpu_bench machine_limits gpu_tests "${cpu_tests[@]}")
 quick=${GPU_CHECK_QUICK:-}
 total=520  # seconds for all steps
 
@@ -52,6 +54,7 @@ step_models() {
   if [ -d "$FACE_SHARED/models" ]; then
     "$tool" convert "$FACE_SHARED/models/scrfd_500m_bnkps.onnx" \
       "$FACE_SHARED/models/arcface_mobilefacenet_y1.onnx" -o "$work/photos.fwp"
+    "$tool" convert "$FACE_SHARED/models/scrfd_2.5g_bnkps.onnx" -o "$work/medium.fwp"
   else
     ln -sf large.fwp "$work/photos.fwp"
   fi
@@ -131,11 +134,36 @@ step_cpu() {
   done
 }
 
+# Kernels for AVX-512, bfloat16 and AMX, which few machines have.
+step_cpu_tests() {
+  local failed=0
+  for test in "${cpu_tests[@]}"; do
+    echo "== $test"
+    "$build_dir/tests/$test" --gtest_brief=1 || failed=1
+  done
+  return "$failed"
+}
+
+step_cpu_peers() {
+  python3 -c 'import numpy, onnxruntime' 2>/dev/null || { echo "MISSING: numpy and onnxruntime for python3"; return 77; }
+  local models=$FACE_SHARED/models networks=(
+    "det_10g=$work/large.fwp:detector:$work/onnx/det_10g.onnx:640"
+    "w600k_r50=$work/large.fwp:recogniser:$work/onnx/w600k_r50.onnx:112")
+  [ ! -d "$models" ] || networks+=(
+    "scrfd_2.5g=$work/medium.fwp:detector:$models/scrfd_2.5g_bnkps.onnx:640"
+    "scrfd_500m=$work/photos.fwp:detector:$models/scrfd_500m_bnkps.onnx:640"
+    "y1=$work/photos.fwp:recogniser:$models/arcface_mobilefacenet_y1.onnx:112")
+  for network in "${networks[@]}"; do  # a table each: a limit that cuts one off leaves the others
+    python3 bench/peers.py --bin "$build_dir/bin" --threads 2 --precision auto --rounds 3 --seconds 0.3 \
+      "$network" || return 1
+  done
+}
+
 step_peers() { python3 bench/gpu_peers.py "$work/onnx"; }
 
 # NAME:SECONDS:QUICK SECONDS (0: left out)
 all_steps=(machine:20:20 models:60:60 tests:120:60 sanitizer:120:40 autotune:120:90 own_kernels:60:0
-  http:90:45 cpu:40:30 peers:90:0)
+  http:90:45 cpu:40:30 cpu_tests:40:30 cpu_peers:120:90 peers:90:0)
 
 # ---- how they are run ----
 
@@ -202,7 +230,7 @@ pack() {
   for program in "$build_dir"/bin/{face-worker,face_exec,weights_tool,gpu_bench,machine_limits}; do
     strip -o "$folder/bin/$(basename "$program")" "$program"
   done
-  for program in "$build_dir"/tests/gpu_*_test; do
+  for program in "$build_dir"/tests/gpu_*_test "${cpu_tests[@]/#/$build_dir/tests/}"; do
     strip -o "$folder/tests/$(basename "$program")" "$program"
   done
   ldd "$folder"/bin/* "$folder"/tests/* | awk '$2 == "=>" {print $3}' | sort -u |

@@ -19,8 +19,8 @@ namespace face::cpu {
 constexpr size_t kMostFp32MapBytes = size_t{1} << 20;
 
 /// For each tensor of `graph` whether it is stored as bfloat16: one of an even number of channels,
-/// larger than kMostFp32MapBytes with all `images` of a pass unless all that read it prefer such
-/// maps, that neither enters nor leaves the network, that a convolution writes whose way can
+/// larger than kMostFp32MapBytes with all `images` of a pass unless all whose input it is prefer
+/// such maps, that neither enters nor leaves the network, that a convolution writes whose way can
 /// (Candidate::writes_bf16_maps), and that is read by convolutions alone whose ways can, as what
 /// they read it for, input or addend.
 /// `ways`: one per convolution, in the graph's order. `addends`: whether one that is added may be
