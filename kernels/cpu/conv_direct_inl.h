@@ -102,7 +102,7 @@ FACE_INLINE void multiply_windows(const DirectBlock& a, const Epilogue& epilogue
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels; ++i) window[i] = windows[i] + s.begin;
     const float* weights = a.weights + (static_cast<size_t>(row) * a.run + s.begin) * kLanes;
-#pragma GCC unroll 4  // the branch behind a few dozen rounds is foreseen, behind hundreds it is not
+#pragma GCC unroll 4  // fewer rounds: their end is foreseen, it seems (docs/cpu_conv.md)
     for (int k = 0; k < s.count; ++k, weights += kLanes) {
       Vec<kWidth> w[kFull];
       Vec<kWidth / 2> half_w{};
